@@ -1,0 +1,8 @@
+"""The instruction set: one function per mnemonic, grouped by class, written on the value algebra.
+
+Importing this package fills `translator.encoding.ENCODINGS`.
+"""
+
+from translator.isa import alu, branch, hardware_register, load_store, muldiv, shift, trap
+
+__all__ = ["alu", "branch", "hardware_register", "load_store", "muldiv", "shift", "trap"]
