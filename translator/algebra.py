@@ -1,12 +1,12 @@
 """The value algebra: what instruction semantics are written in.
 
-A `Value` is a bit vector of known width. The semantics in `translator.isa` combine Values with operators and the
-named methods below; an engine supplies the meaning: Python integers (`translator.integers`), LLVM IR text
-(`translator.ir`), or nothing but a record of what was touched (`translator.dataflow`). Python integers may stand
+A `Value` is a bit vector of known width. The semantics in `translator.isa` combine Values with operators and
+the named methods below; an engine supplies the meaning: Python integers (`translator.integers`), LLVM IR text
+(`translator.ir`), or only a record of what was touched (`translator.dataflow`). Python integers may stand
 on the right-hand side of every operator.
 
-`Cpu` is what semantics see of a vCPU. Registers are read and written by the operand fields of the instruction,
-never by number, so that the same function serves an engine whose operands are only known at run time.
+`Cpu` is what semantics see of a vCPU. Registers are indexed by the operand fields of the instruction (or a fixed
+number), so that the same function serves an engine whose operands are only known at run time.
 """
 
 from __future__ import annotations
@@ -156,6 +156,12 @@ class Cpu(Protocol):
     gpr: RegisterFile
     fcc: RegisterFile
     """FPU condition codes, width 1."""
+    fpr32: RegisterFile
+    """The low word of an FPU register: formats S and W, lwc1, mtc1."""
+    fpr64: RegisterFile
+    """The doubleword in an FPU register (FR=1) or even-odd pair (FR=0): formats D and L, ldc1."""
+    fpr_high: RegisterFile
+    """The high word of the doubleword: mthc1, mfhc1."""
     accumulator: Any
     """HI and LO as one value of width 2 * xlen; HI is the upper half."""
 
@@ -202,6 +208,24 @@ class Cpu(Protocol):
 
     def raise_exception(self, code: ExceptionCode, coprocessor: int = 0) -> None:
         """Raise an exception unconditionally."""
+
+    def float_arithmetic(self, operation: str, kind: str, *operands: Any) -> Any:
+        """add sub mul div sqrt madd msub nmadd nmsub recip rsqrt in format `kind` ("s", "d"), on bits.
+
+        Rounds as FCSR.RM says, accumulates flags, raises FPE where enabled, and gives MIPS's NaN results.
+        """
+
+    def float_compare(self, condition: int, kind: str, a: Any, b: Any) -> Any:
+        """c.cond.fmt: bit 0 of `condition` unordered, 1 equal, 2 less, 3 signal on quiet NaN; width 1."""
+
+    def float_convert(self, operation: str, to: str, kind: str, operand: Any) -> Any:
+        """cvt round trunc ceil floor from format `kind` to format `to` ("s", "d", "w", "l")."""
+
+    def read_fcsr(self) -> Any:
+        """FCSR with exact Cause and Flags, 32 bits."""
+
+    def write_fcsr(self, value: Any) -> None:
+        """Set FCSR; raises FPE if the new Cause and Enables say so."""
 
     def read_count(self) -> Any:
         """The Count register now, 32 bits."""
