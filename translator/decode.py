@@ -1,0 +1,194 @@
+"""Instruction words → instructions, and → text.
+
+Capstone names the mnemonic; our table `ENCODINGS` has the last word on whether the word is valid, and supplies
+what capstone does not know (recip, rsqrt, prefx, madd.d, …). Each distinct word is decoded once, and what was
+decoded can be carried to another run by mnemonic (`decoded_words`, `remember`), so that a run that meets only
+known words never imports capstone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import translator.isa  # noqa: F401  (fills ENCODINGS)
+from translator.encoding import ENCODINGS, Encoding, Flow
+
+if TYPE_CHECKING:
+    from capstone import Cs
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """A decoded word. Operand fields are attributes: `i.rs`, `i.imm` (signed where the field is)."""
+
+    word: int
+    encoding: Encoding
+
+    @property
+    def mnemonic(self) -> str:
+        return self.encoding.mnemonic
+
+    @property
+    def flow(self) -> Flow:
+        return self.encoding.flow
+
+    def field(self, name: str) -> int:
+        """The value of an operand field; KeyError if the instruction has none of that name."""
+        return self.encoding.field(self.word, name)
+
+    def __getattr__(self, name: str) -> int:
+        if name not in self.encoding.fields:
+            raise AttributeError(f"{self.encoding.mnemonic} has no operand field {name}")
+        return self.encoding.field(self.word, name)
+
+    def __reduce__(self) -> Any:
+        # Semantics are functions that pickle cannot name, so an instruction travels by its mnemonic.
+        return _instruction, (self.word, self.encoding.mnemonic)
+
+
+_decoded: Final[dict[int, Instruction | None]] = {}
+
+
+def decode(word: int) -> Instruction | None:
+    """The instruction encoded by `word`; None if it is reserved."""
+    try:
+        return _decoded[word]
+    except KeyError:
+        encoding = _identify(word)
+        result = _decoded[word] = Instruction(word, encoding) if encoding else None
+        return result
+
+
+def decoded_words() -> dict[int, str | None]:
+    """Every word decoded so far, with its mnemonic (None: reserved)."""
+    return {word: known.mnemonic if known else None for word, known in _decoded.items()}
+
+
+def remember(words: Iterable[tuple[int, str | None]]) -> None:
+    """Take over words decoded by an earlier run. A pair that the table contradicts raises ValueError."""
+    for word, mnemonic in words:
+        encoding = ENCODINGS.get(mnemonic) if mnemonic is not None else None
+        expected = lookup(word)
+        if encoding is not expected or (encoding is None) != (mnemonic is None):
+            raise ValueError(f"{word:#010x} is not {mnemonic or 'a reserved instruction'}")
+        _decoded[word] = Instruction(word, encoding) if encoding else None
+
+
+def _instruction(word: int, mnemonic: str) -> Instruction:
+    return Instruction(word, ENCODINGS[mnemonic])
+
+
+def _identify(word: int) -> Encoding | None:
+    """Capstone's answer if the table confirms it, else the table's."""
+    named = _capstone_name(word)
+    if named is not None:
+        for candidate in CANONICAL_MNEMONICS.get(named, (named,)):
+            encoding = ENCODINGS.get(candidate)
+            if encoding is not None and word & encoding.mask == encoding.match:
+                return encoding
+    return lookup(word)
+
+
+def lookup(word: int) -> Encoding | None:
+    """The encoding of `word` by the table alone."""
+    opcode, function = word >> 26, word & 63
+    for encoding in _index().get((opcode, function), ()):
+        if word & encoding.mask == encoding.match:
+            return encoding
+    return None
+
+
+@cache
+def _index() -> dict[tuple[int, int], list[Encoding]]:
+    """Encodings by opcode and the low six bits (where an encoding leaves these open: under all 64)."""
+    index: dict[tuple[int, int], list[Encoding]] = {}
+    for encoding in ENCODINGS.values():
+        assert encoding.mask >> 26 == 63, encoding.mnemonic
+        for function in range(64):
+            if function & encoding.mask == encoding.match & 63 & encoding.mask:
+                index.setdefault((encoding.match >> 26, function), []).append(encoding)
+    return index
+
+
+CANONICAL_MNEMONICS: Final[dict[str, tuple[str, ...]]] = {
+    "nop": ("sll",),
+    "ssnop": ("sll",),
+    "ehb": ("sll",),
+    "pause": ("sll",),
+    "move": ("addu", "or"),
+    "neg": ("sub",),
+    "negu": ("subu",),
+    "not": ("nor",),
+    "b": ("beq",),
+    "beqz": ("beq",),
+    "beqzl": ("beql",),
+    "bnez": ("bne",),
+    "bnezl": ("bnel",),
+    "bal": ("bgezal",),
+    "jr.hb": ("jr",),
+    "jalr.hb": ("jalr",),
+    "rdhwr": tuple(mnemonic for mnemonic in ENCODINGS if mnemonic.startswith("rdhwr.")),
+}
+"""Capstone's aliases → the mnemonics of the table they may stand for."""
+
+
+@cache
+def _capstone() -> Cs:
+    import capstone  # costs 45 ms and more: only when a word is met for the first time
+
+    return capstone.Cs(capstone.CS_ARCH_MIPS, capstone.CS_MODE_MIPS32 | capstone.CS_MODE_BIG_ENDIAN)
+
+
+def _capstone_text(word: int, address: int) -> tuple[str, str] | None:
+    for _, _, mnemonic, operands in _capstone().disasm_lite(word.to_bytes(4, "big"), address):
+        return mnemonic, operands
+    return None
+
+
+def _capstone_name(word: int) -> str | None:
+    text = _capstone_text(word, 0)
+    return text[0] if text else None
+
+
+def disassemble(word: int, address: int) -> str:
+    """Assembly text of the word at `address`; `.word` for a reserved instruction."""
+    instruction = decode(word)
+    if instruction is None:
+        return f".word {word:#010x}"
+    text = _capstone_text(word, address)
+    if text is not None and instruction.mnemonic in CANONICAL_MNEMONICS.get(text[0], (text[0],)):
+        return " ".join(text).rstrip()
+    return _own_text(instruction)
+
+
+REGISTER_NAMES: Final = (
+    "$zero", "$at", "$v0", "$v1", "$a0", "$a1", "$a2", "$a3",
+    "$t0", "$t1", "$t2", "$t3", "$t4", "$t5", "$t6", "$t7",
+    "$s0", "$s1", "$s2", "$s3", "$s4", "$s5", "$s6", "$s7",
+    "$t8", "$t9", "$k0", "$k1", "$gp", "$sp", "$fp", "$ra",
+)  # fmt: skip
+_OPERAND_ORDER: Final = ("cc", "rd", "fd", "fr", "fs", "ft", "rs", "rt")
+"""Destination first, as assemblers have it; enough for the instructions that capstone lacks."""
+
+
+def _own_text(instruction: Instruction) -> str:
+    """What capstone cannot print: its gaps, all of them register instructions except `prefx`."""
+    mnemonic, _, variant = instruction.mnemonic.partition(".")
+    fields = instruction.encoding.fields
+    if mnemonic == "prefx":
+        index, base = (REGISTER_NAMES[instruction.field(name)] for name in ("rt", "base"))
+        return f"prefx {instruction.field('hint')}, {index}({base})"
+    if mnemonic == "rdhwr":
+        number = instruction.word >> 11 & 31
+        return f"rdhwr {REGISTER_NAMES[instruction.field('rt')]}, ${number} # {variant}"
+    operands = [_operand_text(name, instruction.field(name)) for name in _OPERAND_ORDER if name in fields]
+    return f"{instruction.mnemonic} {', '.join(operands)}"
+
+
+def _operand_text(name: str, number: int) -> str:
+    if name == "cc":
+        return f"$fcc{number}"
+    return f"$f{number}" if name.startswith("f") else REGISTER_NAMES[number]
