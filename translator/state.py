@@ -44,7 +44,7 @@ class Stop(IntEnum):
     UNDECODED = 3
     """Control reached an instruction whose predecoded entry is empty and whose word is not in the cache."""
     HOT = 4
-    """Control is about to enter the block at pc for the HOT_THRESHOLD-th time."""
+    """The branch at pc is about to enter the block at `hot_target` for the HOT_THRESHOLD-th time."""
     MEMORY_FAULT = 5
     """The access of the instruction at pc touched host memory that is not mapped or protected."""
     BREAKPOINT = 6
@@ -73,13 +73,16 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     # Delay slots.
     ("branch_target", ctypes.c_uint32, "where control goes after the delay slot at pc, if in_delay_slot"),
     ("in_delay_slot", ctypes.c_uint32, "1: pc is a delay slot whose branch has been executed"),
+    ("last_branch", ctypes.c_uint64, "tier 0: host address of the entry of the last branch executed"),
     # Stops.
     ("stop", ctypes.c_uint32, "a Stop"),
     ("exception_code", ctypes.c_uint32, "an ExceptionCode"),
     ("coprocessor", ctypes.c_uint32, "Cause.CE of a coprocessor-unusable exception"),
     ("bad_virtual_address", ctypes.c_uint32, "BadVAddr"),
+    ("hot_target", ctypes.c_uint32, "Stop.HOT: the address of the block that became hot"),
+    ("address_error_entry", ctypes.c_uint32 * 4, "predecoded entry that raises AdEL for bad_virtual_address"),
     # Accounting: see ARCHITECTURE.md, "Counting instructions".
-    ("limit", ctypes.c_uint64, "clock value at which native code must stop; 0 asks for a stop at once"),
+    ("limit", ctypes.c_uint64, "native code stops at a branch if clock >= limit; 0 asks for a stop at once"),
     ("clock", ctypes.c_uint64, "16 x retired instructions, when outside native code"),
     ("pending_signals", ctypes.c_uint64, "host signals received, bit per number, set by the native handler"),
     # Bases.
@@ -88,11 +91,14 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("handlers_base", ctypes.c_uint64, "host address that handler offsets are relative to"),
     ("page_flags", ctypes.c_uint64, "host address of the byte per guest page (AddressSpace.page_flags)"),
     ("decode_cache", ctypes.c_uint64, "host address of the word -> predecoded entry hash"),
+    ("setjmp", ctypes.c_uint64, "host address of the C library's _setjmp"),
     ("jump_buffer", ctypes.c_uint8 * 512, "setjmp buffer of the running native call"),
     ("in_native", ctypes.c_uint32, "1 between setjmp and return of the native call"),
     ("fault_host_pc", ctypes.c_uint64, "host pc of the last caught host fault"),
     ("fault_address", ctypes.c_uint64, "host address of the last caught host fault"),
     ("fault_registers", ctypes.c_uint64 * 32, "host general registers at the last caught host fault"),
+    ("fault_float_registers", ctypes.c_uint64 * 32, "low halves of the host vector registers then"),
+    ("fault_stack", ctypes.c_uint8 * 8192, "the host stack from the stack pointer upward then"),
     ("host_mxcsr", ctypes.c_uint32, "host floating-point control register saved around native code"),
     ("guest_mxcsr", ctypes.c_uint32, "the guest's, loaded while native code runs"),
 )

@@ -1,0 +1,73 @@
+"""Memory for native code: one stretch of a memfd mapped twice, writable here and executable there.
+
+No page is ever writable and executable at once: code is written through one mapping and run through the other.
+Blocks are allocated first fit and can be freed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from bisect import insort
+
+from runtime.host_memory import MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, map_memory, unmap_memory
+
+_ALIGNMENT = 64
+
+
+class CodeArenaFull(Exception):
+    """No stretch of the arena is large enough."""
+
+
+class CodeArena:
+    """`capacity` bytes of address space for code; memory is used as code is placed."""
+
+    def __init__(self, capacity: int = 256 << 20) -> None:
+        self.capacity = capacity
+        descriptor = os.memfd_create("dbt-disco-code", os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(descriptor, capacity)
+            self.base = map_memory(0, capacity, PROT_READ | PROT_EXEC, MAP_SHARED, descriptor)
+            self._writable_base = map_memory(0, capacity, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor)
+        finally:
+            os.close(descriptor)
+        self._free: list[tuple[int, int]] = [(0, capacity)]
+        self.used = 0
+
+    def allocate(self, size: int) -> int:
+        """An offset where `size` bytes are free; a multiple of 64. `CodeArenaFull` if there is none."""
+        size = _round_up(size)
+        for index, (start, length) in enumerate(self._free):
+            if length >= size:
+                if length == size:
+                    del self._free[index]
+                else:
+                    self._free[index] = (start + size, length - size)
+                self.used += size
+                return start
+        raise CodeArenaFull(f"no {size} bytes left in the code arena of {self.capacity}")
+
+    def free(self, offset: int, size: int) -> None:
+        """Give a block back; nothing may run in it any more."""
+        size = _round_up(size)
+        self.used -= size
+        insort(self._free, (offset, size))
+        merged: list[tuple[int, int]] = []
+        for start, length in self._free:
+            if merged and merged[-1][0] + merged[-1][1] == start:
+                merged[-1] = (merged[-1][0], merged[-1][1] + length)
+            else:
+                merged.append((start, length))
+        self._free = merged
+
+    def write(self, offset: int, data: bytes | bytearray) -> None:
+        ctypes.memmove(self._writable_base + offset, bytes(data), len(data))
+
+    def close(self) -> None:
+        """Unmap everything; no code of the arena may be used afterwards."""
+        unmap_memory(self.base, self.capacity)
+        unmap_memory(self._writable_base, self.capacity)
+
+
+def _round_up(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT

@@ -1,0 +1,56 @@
+"""Predecoded entries: what tier 0 executes, 16 bytes for each guest instruction.
+
+The entry of guest address A stands at `entries_base + 4 * A`, so that entries follow each other like the
+instructions and a jump needs one addition. An entry that is all zero has not been decoded: handler offset 0 is
+the handler that decodes.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from translator.dataflow import gpr_destination
+from translator.encoding import Encoding, Flow
+from translator.state import GPR_SINK
+
+ENTRY_SIZE: Final = 16
+HANDLER_OFFSET: Final = 0
+"""u32: the handler's distance from handlers_base."""
+OPERANDS_OFFSET: Final = 4
+"""4 x u8: the five-bit fields of the word from bits 21, 16, 11, 6 (or the cc field that lies there)."""
+IMMEDIATE_OFFSET: Final = 8
+"""i32: imm, uimm or offset; of a branch: entry distance to its target; of j and jal: index << 2."""
+COUNTER_OFFSET: Final = 12
+"""u32: how often a taken branch came here; once translated, the number of the entry's record."""
+
+_ENTRY: Final = struct.Struct("<I4BiI")
+_FLOAT_FIELDS: Final = frozenset({"fs", "ft", "fd", "fr"})
+_OPERAND_SHIFT: Final = (21, 16, 11, 6)
+
+
+def operand_index(shift: int) -> int:
+    """Which operand byte holds the field at bit `shift`: cc fields lie two bits above 16 or 6."""
+    return {21: 0, 18: 1, 16: 1, 11: 2, 8: 3, 6: 3}[shift]
+
+
+def pack_entry(word: int, encoding: Encoding, handler: int, fpr_scale: int) -> bytes:
+    """The entry of `word`; `fpr_scale` is 1 with FR=0, 2 with FR=1 (register number → word index)."""
+    operands = [0, 0, 0, 0]
+    immediate = 0
+    for name, (shift, _) in encoding.fields.items():
+        number = encoding.field(word, name)
+        if name in ("imm", "uimm"):
+            immediate = number
+        elif name == "offset":
+            is_branch = encoding.flow in (Flow.BRANCH, Flow.BRANCH_LIKELY)
+            immediate = ENTRY_SIZE * (1 + number) if is_branch else number
+        elif name == "index":
+            immediate = number << 2
+        elif shift in (21, 18, 16, 11, 8, 6) and not name.startswith("code"):
+            operands[operand_index(shift)] = number * (fpr_scale if name in _FLOAT_FIELDS else 1)
+    destination = gpr_destination(encoding)
+    if destination is not None:
+        index = operand_index(encoding.fields[destination][0])
+        operands[index] = operands[index] or GPR_SINK
+    return _ENTRY.pack(handler, *operands, immediate, 0)

@@ -1,0 +1,53 @@
+"""Loads and stores through the window: host address = memory base + guest virtual address.
+
+No check stands before an access. What it would have caught is caught by the host's memory protection, and the
+`llvm.experimental.stackmap` in front of each access, which generates no code, says where the guest's registers
+are at that point (`runtime.host_faults`).
+"""
+
+from __future__ import annotations
+
+from translator.ir import FunctionBuilder, IrValue
+
+STACKMAP_DECLARATION = "declare void @llvm.experimental.stackmap(i64, i32, ...)"
+
+
+class WindowAccess:
+    """The window strategy of the load/store builder; `memory` is the operand that holds the base."""
+
+    def __init__(self, builder: FunctionBuilder, memory: str, big_endian: bool) -> None:
+        self._builder = builder
+        self._memory = memory
+        self._big_endian = big_endian
+
+    def pointer(self, address: IrValue) -> str:
+        extended = address.zext(64)
+        return self._builder.assign("host", f"getelementptr i8, ptr {self._memory}, i64 {extended.name}")
+
+    def load(self, address: IrValue, width: int) -> IrValue:
+        pointer = self.pointer(address)
+        # volatile would forbid folding into arithmetic; the stack maps already keep accesses in order.
+        value = self._builder.value("load", f"load i{width}, ptr {pointer}, align 1", width)
+        return self._in_guest_order(value)
+
+    def store(self, address: IrValue, value: IrValue) -> None:
+        pointer = self.pointer(address)
+        ordered = self._in_guest_order(value)
+        if ordered.is_float:
+            kind = "float" if ordered.width == 32 else "double"
+            self._builder.emit(f"store {kind} {ordered.as_float()}, ptr {pointer}, align 1")
+        else:
+            self._builder.emit(f"store {ordered.typed()}, ptr {pointer}, align 1")
+
+    def compare_exchange(self, address: IrValue, expected: IrValue, value: IrValue) -> IrValue:
+        """Store `value` if memory holds `expected`; whether it did, width 1."""
+        pointer = self.pointer(address)
+        pair = self._builder.assign(
+            "exchange",
+            f"cmpxchg ptr {pointer}, {self._in_guest_order(expected).typed()}, "
+            f"{self._in_guest_order(value).typed()} seq_cst seq_cst",
+        )
+        return self._builder.value("stored", f"extractvalue {{ i{value.width}, i1 }} {pair}, 1", 1)
+
+    def _in_guest_order(self, value: IrValue) -> IrValue:
+        return value.byte_swap() if self._big_endian and value.width > 8 else value
