@@ -1,7 +1,7 @@
 """Instruction words → instructions, and → text.
 
-Capstone names the mnemonic; our table `ENCODINGS` has the last word on whether the word is valid, and supplies
-what capstone does not know (recip, rsqrt, prefx, madd.d, …). Each distinct word is decoded once, and what was
+Capstone names the mnemonic; our table `ENCODINGS` has the last word on whether it is valid, and supplies what
+capstone does not know (recip, rsqrt, prefx, madd.d, …). Each distinct word is decoded once, and what was
 decoded can be carried to another run by mnemonic (`decoded_words`, `remember`), so that a run that meets only
 known words never imports capstone.
 """
@@ -87,7 +87,7 @@ def _identify(word: int) -> Encoding | None:
     if named is not None:
         for candidate in CANONICAL_MNEMONICS.get(named, (named,)):
             encoding = ENCODINGS.get(candidate)
-            if encoding is not None and word & encoding.mask == encoding.match:
+            if encoding is not None and encoding.matches(word):
                 return encoding
     return lookup(word)
 
@@ -96,7 +96,7 @@ def lookup(word: int) -> Encoding | None:
     """The encoding of `word` by the table alone."""
     opcode, function = word >> 26, word & 63
     for encoding in _index().get((opcode, function), ()):
-        if word & encoding.mask == encoding.match:
+        if encoding.matches(word):
             return encoding
     return None
 
@@ -158,7 +158,7 @@ def disassemble(word: int, address: int) -> str:
     instruction = decode(word)
     if instruction is None:
         return f".word {word:#010x}"
-    text = _capstone_text(word, address)
+    text = _capstone_text(word & ~instruction.encoding.ignored, address)
     if text is not None and instruction.mnemonic in CANONICAL_MNEMONICS.get(text[0], (text[0],)):
         return " ".join(text).rstrip()
     return _own_text(instruction)

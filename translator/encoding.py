@@ -2,8 +2,9 @@
 
 A pattern is 32 bits written as groups of binary digits and field names, most significant first:
 
-    @instruction("addu", "000000 rs rt rd 00000 100001")
+    @instruction("addu", "000000 rs rt rd ..... 100001")
 
+A dot is a bit that the manual wants zero but the processor ignores (which these are, QEMU's 24Kf decides).
 `@instruction` registers the function below it as the semantics of the mnemonic.
 """
 
@@ -17,6 +18,8 @@ from typing import Any, Final
 from translator.algebra import Cpu
 
 Semantics = Callable[[Cpu, Any], None]
+Validity = Callable[[Callable[[str], int]], bool]
+"""Given a function from field names to values: whether this combination is an instruction."""
 
 FIELD_WIDTH: Final = {
     # register numbers
@@ -53,7 +56,7 @@ class Flow(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """One instruction of the table: a word is an instance if `word & mask == match`."""
+    """One instruction of the table."""
 
     mnemonic: str
     pattern: str
@@ -63,6 +66,21 @@ class Encoding:
     """Field name → (shift, width)."""
     flow: Flow
     semantics: Semantics
+    valid_if: Validity | None = None
+
+    def matches(self, word: int) -> bool:
+        """Whether `word` is an instance of this instruction."""
+        if word & self.mask != self.match:
+            return False
+        return self.valid_if is None or self.valid_if(lambda name: self.field(word, name))
+
+    @property
+    def ignored(self) -> int:
+        """The bits of a word that mean nothing."""
+        meaningful = self.mask
+        for shift, width in self.fields.values():
+            meaningful |= (1 << width) - 1 << shift
+        return ~meaningful & 0xFFFF_FFFF
 
     def field(self, word: int, name: str) -> int:
         """The value of a field of `word`, sign-extended where the field is signed."""
@@ -77,13 +95,15 @@ ENCODINGS: Final[dict[str, Encoding]] = {}
 """Every instruction by mnemonic, filled by the modules of `translator.isa`."""
 
 
-def instruction(mnemonic: str, pattern: str, flow: Flow = Flow.NEXT) -> Callable[[Semantics], Semantics]:
+def instruction(
+    mnemonic: str, pattern: str, flow: Flow = Flow.NEXT, valid_if: Validity | None = None
+) -> Callable[[Semantics], Semantics]:
     """Register the decorated function as the semantics of `mnemonic`."""
 
     def register(semantics: Semantics) -> Semantics:
         assert mnemonic not in ENCODINGS, mnemonic
         mask, match, fields = _parse(pattern)
-        ENCODINGS[mnemonic] = Encoding(mnemonic, pattern, mask, match, fields, flow, semantics)
+        ENCODINGS[mnemonic] = Encoding(mnemonic, pattern, mask, match, fields, flow, semantics, valid_if)
         return semantics
 
     return register
@@ -94,12 +114,12 @@ def _parse(pattern: str) -> tuple[int, int, dict[str, tuple[int, int]]]:
     mask = match = 0
     fields: dict[str, tuple[int, int]] = {}
     for group in pattern.split():
-        is_digits = set(group) <= {"0", "1"}
-        width = len(group) if is_digits else FIELD_WIDTH[group]
+        is_bits = set(group) <= {"0", "1", "."}
+        width = len(group) if is_bits else FIELD_WIDTH[group]
         position -= width
-        if is_digits:
-            mask |= (1 << width) - 1 << position
-            match |= int(group, 2) << position
+        if is_bits:
+            mask |= sum((bit != ".") << (position + width - 1 - k) for k, bit in enumerate(group))
+            match |= int(group.replace(".", "0"), 2) << position
         else:
             fields[group] = (position, width)
     assert position == 0, f"pattern {pattern!r} is not 32 bits"

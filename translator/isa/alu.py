@@ -14,7 +14,7 @@ def _add_overflows(a: Any, b: Any, total: Any) -> Any:
     return ((a ^ total) & (b ^ total)).lt_signed(0)
 
 
-@instruction("add", "000000 rs rt rd 00000 100000")
+@instruction("add", "000000 rs rt rd ..... 100000")
 def add(cpu: Cpu, i: Any) -> None:
     a, b = cpu.gpr[i.rs], cpu.gpr[i.rt]
     total = a + b
@@ -30,7 +30,7 @@ def addi(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = total
 
 
-@instruction("sub", "000000 rs rt rd 00000 100010")
+@instruction("sub", "000000 rs rt rd ..... 100010")
 def sub(cpu: Cpu, i: Any) -> None:
     a, b = cpu.gpr[i.rs], cpu.gpr[i.rt]
     difference = a - b
@@ -38,7 +38,7 @@ def sub(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = difference
 
 
-@instruction("addu", "000000 rs rt rd 00000 100001")
+@instruction("addu", "000000 rs rt rd ..... 100001")
 def addu(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rs] + cpu.gpr[i.rt]
 
@@ -48,12 +48,12 @@ def addiu(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = cpu.gpr[i.rs] + i.imm
 
 
-@instruction("subu", "000000 rs rt rd 00000 100011")
+@instruction("subu", "000000 rs rt rd ..... 100011")
 def subu(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rs] - cpu.gpr[i.rt]
 
 
-@instruction("and", "000000 rs rt rd 00000 100100")
+@instruction("and", "000000 rs rt rd ..... 100100")
 def and_(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rs] & cpu.gpr[i.rt]
 
@@ -63,7 +63,7 @@ def andi(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = cpu.gpr[i.rs] & i.uimm
 
 
-@instruction("or", "000000 rs rt rd 00000 100101")
+@instruction("or", "000000 rs rt rd ..... 100101")
 def or_(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rs] | cpu.gpr[i.rt]
 
@@ -73,7 +73,7 @@ def ori(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = cpu.gpr[i.rs] | i.uimm
 
 
-@instruction("xor", "000000 rs rt rd 00000 100110")
+@instruction("xor", "000000 rs rt rd ..... 100110")
 def xor(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rs] ^ cpu.gpr[i.rt]
 
@@ -83,17 +83,17 @@ def xori(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = cpu.gpr[i.rs] ^ i.uimm
 
 
-@instruction("nor", "000000 rs rt rd 00000 100111")
+@instruction("nor", "000000 rs rt rd ..... 100111")
 def nor(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = ~(cpu.gpr[i.rs] | cpu.gpr[i.rt])
 
 
-@instruction("lui", "001111 00000 rt imm")
+@instruction("lui", "001111 ..... rt imm")
 def lui(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = i.imm << 16
 
 
-@instruction("slt", "000000 rs rt rd 00000 101010")
+@instruction("slt", "000000 rs rt rd ..... 101010")
 def slt(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rs].lt_signed(cpu.gpr[i.rt]).zext(cpu.xlen)
 
@@ -103,7 +103,7 @@ def slti(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = cpu.gpr[i.rs].lt_signed(i.imm).zext(cpu.xlen)
 
 
-@instruction("sltu", "000000 rs rt rd 00000 101011")
+@instruction("sltu", "000000 rs rt rd ..... 101011")
 def sltu(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rs].lt_unsigned(cpu.gpr[i.rt]).zext(cpu.xlen)
 
@@ -113,61 +113,60 @@ def sltiu(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = cpu.gpr[i.rs].lt_unsigned(i.imm).zext(cpu.xlen)
 
 
-@instruction("movn", "000000 rs rt rd 00000 001011")
+@instruction("movn", "000000 rs rt rd ..... 001011")
 def movn(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rt].ne(0).select(cpu.gpr[i.rs], cpu.gpr[i.rd])
 
 
-@instruction("movz", "000000 rs rt rd 00000 001010")
+@instruction("movz", "000000 rs rt rd ..... 001010")
 def movz(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rt].eq(0).select(cpu.gpr[i.rs], cpu.gpr[i.rd])
 
 
-@instruction("movf", "000000 rs cc 00 rd 00000 000001")
+@instruction("movf", "000000 rs cc .0 rd ..... 000001")
 def movf(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.fcc[i.cc].select(cpu.gpr[i.rd], cpu.gpr[i.rs])
 
 
-@instruction("movt", "000000 rs cc 01 rd 00000 000001")
+@instruction("movt", "000000 rs cc .1 rd ..... 000001")
 def movt(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.fcc[i.cc].select(cpu.gpr[i.rs], cpu.gpr[i.rd])
 
 
-@instruction("clz", "011100 rs rt rd 00000 100000")
+@instruction("clz", "011100 rs rt rd ..... 100000")
 def clz(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rs].count_leading_zeros()
 
 
-@instruction("clo", "011100 rs rt rd 00000 100001")
+@instruction("clo", "011100 rs rt rd ..... 100001")
 def clo(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = (~cpu.gpr[i.rs]).count_leading_zeros()
 
 
-@instruction("seb", "011111 00000 rt rd 10000 100000")
+@instruction("seb", "011111 ..... rt rd 10000 100000")
 def seb(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rt].trunc(8).sext(cpu.xlen)
 
 
-@instruction("seh", "011111 00000 rt rd 11000 100000")
+@instruction("seh", "011111 ..... rt rd 11000 100000")
 def seh(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rt].trunc(16).sext(cpu.xlen)
 
 
-@instruction("wsbh", "011111 00000 rt rd 00010 100000")
+@instruction("wsbh", "011111 ..... rt rd 00010 100000")
 def wsbh(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rt].byte_swap().rotate_right(16)
 
 
-@instruction("ext", "011111 rs rt size lsb 000000")
+@instruction("ext", "011111 rs rt size lsb 000000", valid_if=lambda field: field("lsb") + field("size") < 32)
 def ext(cpu: Cpu, i: Any) -> None:
     """`size` holds the field's size - 1."""
     mask = cpu.constant(-1).shift_right((i.size ^ 31) & 31)
     cpu.gpr[i.rt] = cpu.gpr[i.rs].shift_right(i.lsb) & mask
 
 
-@instruction("ins", "011111 rs rt msb lsb 000100")
+@instruction("ins", "011111 rs rt msb lsb 000100", valid_if=lambda field: field("lsb") <= field("msb"))
 def ins(cpu: Cpu, i: Any) -> None:
-    """`msb` holds the field's most significant bit; msb < lsb is unpredictable and inserts a rotated mask."""
-    size_less_one = (i.msb - i.lsb) & 31
-    mask = cpu.constant(-1).shift_right((size_less_one ^ 31) & 31) << i.lsb
+    """`msb` holds the position of the field's most significant bit."""
+    mask = cpu.constant(-1).shift_right(((i.msb - i.lsb) ^ 31) & 31) << i.lsb
     cpu.gpr[i.rt] = (cpu.gpr[i.rt] & ~mask) | ((cpu.gpr[i.rs] << i.lsb) & mask)

@@ -68,8 +68,8 @@ def _condition_true(cpu: Cpu, i: Any) -> Any:
 
 _define_branch("beq", "000100 rs rt offset", "010100 rs rt offset", _equal, link=False)
 _define_branch("bne", "000101 rs rt offset", "010101 rs rt offset", _not_equal, link=False)
-_define_branch("blez", "000110 rs 00000 offset", "010110 rs 00000 offset", _not_positive, link=False)
-_define_branch("bgtz", "000111 rs 00000 offset", "010111 rs 00000 offset", _positive, link=False)
+_define_branch("blez", "000110 rs 00000 offset", "010110 rs ..... offset", _not_positive, link=False)
+_define_branch("bgtz", "000111 rs 00000 offset", "010111 rs ..... offset", _positive, link=False)
 _define_branch("bltz", "000001 rs 00000 offset", "000001 rs 00010 offset", _negative, link=False)
 _define_branch("bgez", "000001 rs 00001 offset", "000001 rs 00011 offset", _not_negative, link=False)
 _define_branch("bltzal", "000001 rs 10000 offset", "000001 rs 10010 offset", _negative, link=True)
@@ -89,12 +89,12 @@ def jal(cpu: Cpu, i: Any) -> None:
     cpu.jump_in_segment(i.index)
 
 
-@instruction("jr", "000000 rs 0000000000 hint 001000", Flow.JUMP_REGISTER)
+@instruction("jr", "000000 rs ............... 001000", Flow.JUMP_REGISTER)
 def jr(cpu: Cpu, i: Any) -> None:
     cpu.jump(cpu.gpr[i.rs])
 
 
-@instruction("jalr", "000000 rs 00000 rd hint 001001", Flow.JUMP_REGISTER)
+@instruction("jalr", "000000 rs ..... rd .0000 001001", Flow.JUMP_REGISTER)
 def jalr(cpu: Cpu, i: Any) -> None:
     target = cpu.gpr[i.rs]
     cpu.gpr[i.rd] = cpu.pc + 8

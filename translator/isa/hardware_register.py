@@ -13,26 +13,26 @@ COUNT_RESOLUTION = 2
 """CPU cycles per tick of Count: 320 MHz / 160 MHz."""
 
 
-@instruction("rdhwr.cpunum", "011111 00000 rt 00000 00000 111011")
+@instruction("rdhwr.cpunum", "011111 ..... rt 00000 ..... 111011")
 def cpu_number(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = cpu.constant(0)
 
 
-@instruction("rdhwr.synci_step", "011111 00000 rt 00001 00000 111011")
+@instruction("rdhwr.synci_step", "011111 ..... rt 00001 ..... 111011")
 def synci_step(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = cpu.constant(SYNCI_STEP)
 
 
-@instruction("rdhwr.cc", "011111 00000 rt 00010 00000 111011")
+@instruction("rdhwr.cc", "011111 ..... rt 00010 ..... 111011")
 def cycle_counter(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = cpu.read_count()
 
 
-@instruction("rdhwr.ccres", "011111 00000 rt 00011 00000 111011")
+@instruction("rdhwr.ccres", "011111 ..... rt 00011 ..... 111011")
 def cycle_counter_resolution(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = cpu.constant(COUNT_RESOLUTION)
 
 
-@instruction("rdhwr.userlocal", "011111 00000 rt 11101 00000 111011")
+@instruction("rdhwr.userlocal", "011111 ..... rt 11101 ..... 111011")
 def user_local(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = cpu.read("user_local")

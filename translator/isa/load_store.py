@@ -114,7 +114,7 @@ def sc(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = done.zext(cpu.xlen)
 
 
-@instruction("sync", "000000 00000 00000 00000 stype 001111")
+@instruction("sync", "000000 ............... stype 001111")
 def sync(cpu: Cpu, i: Any) -> None:
     """Nothing to do: a vCPU sees its own accesses in order (several host threads will need a fence)."""
 
