@@ -59,7 +59,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("pc", ctypes.c_uint32, "address of the next instruction (of the faulting one after an exception)"),
     ("accumulator", ctypes.c_uint64, "HI in the upper, LO in the lower half"),
     ("fpr", ctypes.c_uint64 * 32, "FR=1: 64-bit registers. FR=0: fpr[k] holds f(2k) low, f(2k+1) high, k<16"),
-    ("fcsr", ctypes.c_uint32, "FCSR without condition codes, Cause and sticky flags kept elsewhere"),
+    ("fcsr", ctypes.c_uint32, "FCSR without condition codes; read it by translator.float_unit.read_fcsr"),
     ("fir", ctypes.c_uint32, "FIR, read only"),
     ("fcc", ctypes.c_uint8 * 8, "FPU condition codes, one byte each, 0 or 1"),
     ("user_local", ctypes.c_uint32, "UserLocal: rdhwr $29, the thread pointer"),
@@ -69,7 +69,10 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("link_value", ctypes.c_uint32, "the word ll read: sc succeeds by compare-exchange against it"),
     # The last FPU arithmetic operation, for FCSR.Cause on demand.
     ("last_fp_operation", ctypes.c_uint32, "its number; 0: fcsr holds Cause"),
-    ("last_fp_operands", ctypes.c_uint64 * 3, "its operands' bits"),
+    ("last_fp_operand0", ctypes.c_uint64, "bits of its first operand"),
+    ("last_fp_operand1", ctypes.c_uint64, "bits of its second operand, if it has one"),
+    ("last_fp_operand2", ctypes.c_uint64, "bits of its third operand, if it has one"),
+    ("float_checked", ctypes.c_uint32, "1: FCSR enables exceptions or flushing; operations must be exact"),
     # Delay slots.
     ("branch_target", ctypes.c_uint32, "where control goes after the delay slot at pc, if in_delay_slot"),
     ("in_delay_slot", ctypes.c_uint32, "1: pc is a delay slot whose branch has been executed"),

@@ -3,6 +3,34 @@
 Importing this package fills `translator.encoding.ENCODINGS`.
 """
 
-from translator.isa import alu, branch, hardware_register, load_store, muldiv, shift, trap
+from translator.isa import (
+    alu,
+    branch,
+    fpu_arithmetic,
+    fpu_compare,
+    fpu_control,
+    fpu_convert,
+    fpu_load_store,
+    fpu_move,
+    hardware_register,
+    load_store,
+    muldiv,
+    shift,
+    trap,
+)
 
-__all__ = ["alu", "branch", "hardware_register", "load_store", "muldiv", "shift", "trap"]
+__all__ = [
+    "alu",
+    "branch",
+    "fpu_arithmetic",
+    "fpu_compare",
+    "fpu_control",
+    "fpu_convert",
+    "fpu_load_store",
+    "fpu_move",
+    "hardware_register",
+    "load_store",
+    "muldiv",
+    "shift",
+    "trap",
+]

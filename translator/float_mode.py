@@ -1,0 +1,27 @@
+"""Which FPU instructions are reserved in the 32-bit register mode (Status.FR = 0)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from translator.dataflow import dataflow
+from translator.encoding import Encoding
+
+_PAIR_OF_EITHER: Final = ("ldc1", "sdc1", "movf.d", "movt.d", "movn.d", "movz.d")
+"""Where QEMU's 24Kf does not insist on an even register, and takes the pair that the register belongs to."""
+_UNALIGNED_INDEXED: Final = ("luxc1", "suxc1")
+
+
+def is_reserved(encoding: Encoding, word: int, fr: bool) -> bool:
+    """Whether `word`, an instance of `encoding`, is a reserved instruction with Status.FR = `fr`, as in QEMU.
+
+    With FR = 0 doublewords live in even-odd pairs, named by the even register, and format L does not exist.
+    """
+    if fr:
+        return False
+    if "l" in encoding.mnemonic.split(".") or encoding.mnemonic in _UNALIGNED_INDEXED:
+        return True
+    if encoding.mnemonic in _PAIR_OF_EITHER:
+        return False
+    doublewords = dataflow(encoding).register_fields("fpr64")
+    return any(encoding.field(word, name) & 1 for name in doublewords)
