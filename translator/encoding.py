@@ -25,7 +25,7 @@ FIELD_WIDTH: Final = {
     # register numbers
     **dict.fromkeys(("rs", "rt", "rd", "base", "fs", "ft", "fd", "fr"), 5),
     # small numbers
-    **dict.fromkeys(("sa", "lsb", "msb", "size", "hint", "op", "stype"), 5),
+    **dict.fromkeys(("sa", "lsb", "msb", "size", "hint", "op", "stype", "control"), 5),
     "cc": 3,
     "sel": 3,
     # immediates

@@ -1,11 +1,8 @@
-(
-    """The host's floating-point control register, as x86-64 has it: MXCSR (Intel SDM vol. 1, 10.2.3).
+"""The host's floating-point control register, as x86-64 has it: MXCSR (Intel SDM vol. 1, 10.2.3).
 
 While native code runs, its rounding mode is the guest's and its sticky flags are part of the guest's. All
 that knows the layout stands here.
 """
-    ""
-)
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def _define_two_operands(operation: str, kind: str) -> None:
 
 
 def _define_one_operand(operation: str, kind: str) -> None:
-    @instruction(f"{operation}.{kind}", f"010001 {FORMAT_CODE[kind]} 00000 fs fd {_ONE_OPERAND[operation]}")
+    @instruction(f"{operation}.{kind}", f"010001 {FORMAT_CODE[kind]} ..... fs fd {_ONE_OPERAND[operation]}")
     def semantics(cpu: Cpu, i: Any) -> None:
         fpr = registers(cpu, kind)
         fpr[i.fd] = cpu.float_arithmetic(operation, kind, fpr[i.fs])
@@ -42,13 +42,13 @@ def _define_three_operands(operation: str, kind: str) -> None:
 def _define_sign_operations(kind: str) -> None:
     """abs and neg, which look at no NaN and raise nothing (QEMU with ABS2008 = 0 too)."""
 
-    @instruction(f"abs.{kind}", f"010001 {FORMAT_CODE[kind]} 00000 fs fd 000101")
+    @instruction(f"abs.{kind}", f"010001 {FORMAT_CODE[kind]} ..... fs fd 000101")
     def absolute(cpu: Cpu, i: Any) -> None:
         fpr = registers(cpu, kind)
         value = fpr[i.fs]
         fpr[i.fd] = value & ((1 << (value.width - 1)) - 1)
 
-    @instruction(f"neg.{kind}", f"010001 {FORMAT_CODE[kind]} 00000 fs fd 000111")
+    @instruction(f"neg.{kind}", f"010001 {FORMAT_CODE[kind]} ..... fs fd 000111")
     def negate(cpu: Cpu, i: Any) -> None:
         fpr = registers(cpu, kind)
         value = fpr[i.fs]

@@ -15,7 +15,7 @@ CONDITIONS = (
 
 
 def _define_compare(condition: int, name: str, kind: str) -> None:
-    @instruction(f"c.{name}.{kind}", f"010001 {FORMAT_CODE[kind]} ft fs cc 00 11 {condition:04b}")
+    @instruction(f"c.{name}.{kind}", f"010001 {FORMAT_CODE[kind]} ft fs cc .0 11 {condition:04b}")
     def semantics(cpu: Cpu, i: Any) -> None:
         fpr = registers(cpu, kind)
         cpu.fcc[i.cc] = cpu.float_compare(condition, kind, fpr[i.fs], fpr[i.ft])

@@ -29,7 +29,7 @@ _SOURCES = {"s": "dwl", "d": "swl", "w": "sd", "l": "sd"}
 def _define_conversion(name: str, source: str) -> None:
     operation, destination = name.split(".")
 
-    @instruction(f"{name}.{source}", f"010001 {FORMAT_CODE[source]} 00000 fs fd {_FUNCTION[name]}")
+    @instruction(f"{name}.{source}", f"010001 {FORMAT_CODE[source]} ..... fs fd {_FUNCTION[name]}")
     def semantics(cpu: Cpu, i: Any) -> None:
         converted = cpu.float_convert(operation, destination, source, registers(cpu, source)[i.fs])
         registers(cpu, destination)[i.fd] = converted

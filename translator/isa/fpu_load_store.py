@@ -36,33 +36,33 @@ def sdc1(cpu: Cpu, i: Any) -> None:
     cpu.store(_displaced(cpu, i), cpu.fpr64[i.ft])
 
 
-@instruction("lwxc1", "010011 base rt 00000 fd 000000")
+@instruction("lwxc1", "010011 base rt ..... fd 000000")
 def lwxc1(cpu: Cpu, i: Any) -> None:
     cpu.fpr32[i.fd] = cpu.load(_indexed(cpu, i), 32)
 
 
-@instruction("swxc1", "010011 base rt fs 00000 001000")
+@instruction("swxc1", "010011 base rt fs ..... 001000")
 def swxc1(cpu: Cpu, i: Any) -> None:
     cpu.store(_indexed(cpu, i), cpu.fpr32[i.fs])
 
 
-@instruction("ldxc1", "010011 base rt 00000 fd 000001")
+@instruction("ldxc1", "010011 base rt ..... fd 000001")
 def ldxc1(cpu: Cpu, i: Any) -> None:
     cpu.fpr64[i.fd] = cpu.load(_indexed(cpu, i), 64)
 
 
-@instruction("sdxc1", "010011 base rt fs 00000 001001")
+@instruction("sdxc1", "010011 base rt fs ..... 001001")
 def sdxc1(cpu: Cpu, i: Any) -> None:
     cpu.store(_indexed(cpu, i), cpu.fpr64[i.fs])
 
 
-@instruction("luxc1", "010011 base rt 00000 fd 000101")
+@instruction("luxc1", "010011 base rt ..... fd 000101")
 def luxc1(cpu: Cpu, i: Any) -> None:
     """The address is aligned by ignoring its low bits."""
     cpu.fpr64[i.fd] = cpu.load(_indexed(cpu, i) & -8, 64)
 
 
-@instruction("suxc1", "010011 base rt fs 00000 001101")
+@instruction("suxc1", "010011 base rt fs ..... 001101")
 def suxc1(cpu: Cpu, i: Any) -> None:
     """The address is aligned by ignoring its low bits."""
     cpu.store(_indexed(cpu, i) & -8, cpu.fpr64[i.fs])
