@@ -57,7 +57,11 @@ class Dataflow:
 @cache
 def dataflow(encoding: Encoding) -> Dataflow:
     """The record of one instruction."""
-    cpu = RecordingCpu()
+    return record(encoding, RecordingCpu())
+
+
+def record(encoding: Encoding, cpu: RecordingCpu) -> Dataflow:
+    """Run the semantics on `cpu`, which must be fresh, and summarise."""
     operands = _RecordingOperands(encoding, cpu.xlen)
     encoding.semantics(cpu, operands)
     selectors = {at.register for at in cpu.reads | cpu.writes}

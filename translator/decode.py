@@ -8,7 +8,7 @@ known words never imports capstone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -83,8 +83,7 @@ def _instruction(word: int, mnemonic: str) -> Instruction:
 
 def _identify(word: int) -> Encoding | None:
     """Capstone's answer if the table confirms it, else the table's."""
-    named = _capstone_name(word)
-    if named is not None:
+    for named, _ in _capstone_texts(word, 0):
         for candidate in CANONICAL_MNEMONICS.get(named, (named,)):
             encoding = ENCODINGS.get(candidate)
             if encoding is not None and encoding.matches(word):
@@ -113,6 +112,11 @@ def _index() -> dict[tuple[int, int], list[Encoding]]:
     return index
 
 
+def _variants(stem: str) -> tuple[str, ...]:
+    """The mnemonics of the table that split one instruction by a register number: `rdhwr.cc`, `cfc1.fcsr`."""
+    return tuple(mnemonic for mnemonic in ENCODINGS if mnemonic.startswith(f"{stem}."))
+
+
 CANONICAL_MNEMONICS: Final[dict[str, tuple[str, ...]]] = {
     "nop": ("sll",),
     "ssnop": ("sll",),
@@ -124,33 +128,32 @@ CANONICAL_MNEMONICS: Final[dict[str, tuple[str, ...]]] = {
     "not": ("nor",),
     "b": ("beq",),
     "beqz": ("beq",),
-    "beqzl": ("beql",),
     "bnez": ("bne",),
-    "bnezl": ("bnel",),
     "bal": ("bgezal",),
-    "jr.hb": ("jr",),
+    "jr": ("jr", "jalr"),
+    "jr.hb": ("jr", "jalr"),
     "jalr.hb": ("jalr",),
-    "rdhwr": tuple(mnemonic for mnemonic in ENCODINGS if mnemonic.startswith("rdhwr.")),
+    "rdhwr": _variants("rdhwr"),
+    "cfc1": _variants("cfc1"),
+    "ctc1": _variants("ctc1"),
 }
-"""Capstone's aliases → the mnemonics of the table they may stand for."""
+"""Capstone's names → the mnemonics of the table they may stand for."""
 
 
 @cache
-def _capstone() -> Cs:
+def _capstone() -> tuple[Cs, ...]:
+    """MIPS32, and for what that lacks (odd doubleword registers, format L) MIPS64."""
     import capstone  # costs 45 ms and more: only when a word is met for the first time
 
-    return capstone.Cs(capstone.CS_ARCH_MIPS, capstone.CS_MODE_MIPS32 | capstone.CS_MODE_BIG_ENDIAN)
+    modes = (capstone.CS_MODE_MIPS32, capstone.CS_MODE_MIPS64)
+    return tuple(capstone.Cs(capstone.CS_ARCH_MIPS, mode | capstone.CS_MODE_BIG_ENDIAN) for mode in modes)
 
 
-def _capstone_text(word: int, address: int) -> tuple[str, str] | None:
-    for _, _, mnemonic, operands in _capstone().disasm_lite(word.to_bytes(4, "big"), address):
-        return mnemonic, operands
-    return None
-
-
-def _capstone_name(word: int) -> str | None:
-    text = _capstone_text(word, 0)
-    return text[0] if text else None
+def _capstone_texts(word: int, address: int) -> Iterator[tuple[str, str]]:
+    """Mnemonic and operands, as each mode sees the word."""
+    for engine in _capstone():
+        for _, _, mnemonic, operands in engine.disasm_lite(word.to_bytes(4, "big"), address):
+            yield mnemonic, operands
 
 
 def disassemble(word: int, address: int) -> str:
@@ -158,9 +161,9 @@ def disassemble(word: int, address: int) -> str:
     instruction = decode(word)
     if instruction is None:
         return f".word {word:#010x}"
-    text = _capstone_text(word & ~instruction.encoding.ignored, address)
-    if text is not None and instruction.mnemonic in CANONICAL_MNEMONICS.get(text[0], (text[0],)):
-        return " ".join(text).rstrip()
+    for mnemonic, operands in _capstone_texts(word & ~instruction.encoding.ignored, address):
+        if instruction.mnemonic in CANONICAL_MNEMONICS.get(mnemonic, (mnemonic,)):
+            return f"{mnemonic} {operands}".rstrip()
     return _own_text(instruction)
 
 
@@ -170,25 +173,27 @@ REGISTER_NAMES: Final = (
     "$s0", "$s1", "$s2", "$s3", "$s4", "$s5", "$s6", "$s7",
     "$t8", "$t9", "$k0", "$k1", "$gp", "$sp", "$fp", "$ra",
 )  # fmt: skip
-_OPERAND_ORDER: Final = ("cc", "rd", "fd", "fr", "fs", "ft", "rs", "rt")
+_OPERAND_ORDER: Final = ("hint", "cc", "rd", "fd", "fr", "fs", "ft", "rs", "rt")
 """Destination first, as assemblers have it; enough for the instructions that capstone lacks."""
 
 
 def _own_text(instruction: Instruction) -> str:
-    """What capstone cannot print: its gaps, all of them register instructions except `prefx`."""
-    mnemonic, _, variant = instruction.mnemonic.partition(".")
+    """What capstone cannot print."""
     fields = instruction.encoding.fields
-    if mnemonic == "prefx":
-        index, base = (REGISTER_NAMES[instruction.field(name)] for name in ("rt", "base"))
-        return f"prefx {instruction.field('hint')}, {index}({base})"
-    if mnemonic == "rdhwr":
+    if instruction.mnemonic.startswith("rdhwr."):
+        stem, _, variant = instruction.mnemonic.partition(".")
         number = instruction.word >> 11 & 31
-        return f"rdhwr {REGISTER_NAMES[instruction.field('rt')]}, ${number} # {variant}"
+        return f"{stem} {REGISTER_NAMES[instruction.field('rt')]}, ${number} # {variant}"
     operands = [_operand_text(name, instruction.field(name)) for name in _OPERAND_ORDER if name in fields]
+    if "base" in fields:
+        index = operands.pop()
+        operands.append(f"{index}({REGISTER_NAMES[instruction.field('base')]})")
     return f"{instruction.mnemonic} {', '.join(operands)}"
 
 
 def _operand_text(name: str, number: int) -> str:
     if name == "cc":
         return f"$fcc{number}"
+    if name == "hint":
+        return str(number)
     return f"$f{number}" if name.startswith("f") else REGISTER_NAMES[number]

@@ -25,7 +25,7 @@ def synci_step(cpu: Cpu, i: Any) -> None:
 
 @instruction("rdhwr.cc", "011111 ..... rt 00010 ..... 111011")
 def cycle_counter(cpu: Cpu, i: Any) -> None:
-    cpu.gpr[i.rt] = cpu.read_count()
+    cpu.gpr[i.rt] = cpu.read_count().sext(cpu.xlen)
 
 
 @instruction("rdhwr.ccres", "011111 ..... rt 00011 ..... 111011")
