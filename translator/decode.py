@@ -62,6 +62,13 @@ def decode(word: int) -> Instruction | None:
         return result
 
 
+UNUSABLE_COPROCESSOR: Final = {0x10: 0, 0x2F: 0, **dict.fromkeys((0x32, 0x36, 0x3A, 0x3E), 2)}
+"""Opcodes whose words are not reserved but raise Coprocessor Unusable in user mode (as QEMU's 24Kf has it).
+
+Coprocessor 0 and `cache` are privileged; 2 does not exist, and its opcode 0x12 is a reserved instruction.
+"""
+
+
 def decoded_words() -> dict[int, str | None]:
     """Every word decoded so far, with its mnemonic (None: reserved)."""
     return {word: known.mnemonic if known else None for word, known in _decoded.items()}
