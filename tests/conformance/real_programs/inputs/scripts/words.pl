@@ -1,0 +1,4 @@
+while (<>) {
+    $count{lc $1}++ while /(\w*(?:ea|ai)\w*)/g;
+}
+print map { "$_ $count{$_}\n" } sort keys %count;
