@@ -43,3 +43,14 @@ def exceptions_of(control: int) -> FloatException:
         if control & flag:
             found |= exception
     return found
+
+LOAD_CONTROL: Final = "llvm.x86.sse.ldmxcsr"
+STORE_CONTROL: Final = "llvm.x86.sse.stmxcsr"
+"""LLVM intrinsics that load the control register from memory and store it there (one pointer argument)."""
+
+# The two mappings as generated code wants them: packed into one constant, to be shifted to the entry.
+ROUNDING_TABLE: Final = sum((CONTROL_ROUNDING[mode] >> 13) << 2 * mode for mode in Rounding)
+"""Two bits of rounding control for each FCSR.RM; they belong to bit 13 upward."""
+ROUNDING_SHIFT: Final = 13
+EXCEPTIONS_TABLE: Final = sum(exceptions_of(flags << FLAGS_SHIFT) << 4 * flags for flags in range(16))
+"""Four bits of FloatException for each combination of the four sticky flags."""

@@ -1,0 +1,274 @@
+"""The FPU on LLVM IR, for both native engines: host arithmetic under the guest's rounding mode.
+
+The hot path of an operation is the host's instruction and a test whether the result is a NaN (does not fit,
+is unordered). If so, a cold block delivers MIPS's result instead, and an outlined routine of
+`translator.float_routines` decides whether that was an invalid operation. The other exceptions accumulate
+in the host's sticky flags; what Cause would be is worked out when somebody asks, from the recorded last
+operation.
+
+Where FCSR enables an exception or flushing, this does not do: every operation is a call of the exact routine.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Final
+
+from translator.float_expressions import (
+    LLVM_TYPE,
+    StepEmitter,
+    floating_constant,
+    floating_literal,
+    ordered_relation,
+    to_floating,
+    to_integral,
+    truncate,
+    unordered,
+)
+from translator.float_format import FLOAT_FORMATS, FORMAT_WIDTH, INTEGER_WIDTH
+from translator.float_operations import (
+    EQUAL,
+    LESS,
+    UNORDERED,
+    FloatOperation,
+    arithmetic_operation,
+    compare_operation,
+    convert_operation,
+)
+from translator.ir import FunctionBuilder, IrValue
+from translator.state import ExceptionCode, Stop
+
+
+class FloatChecking(Enum):
+    """How generated code finds out whether operations must be exact (state field `float_checked`)."""
+
+    NEVER = "host arithmetic: the code runs only while float_checked is 0"
+    ALWAYS = "exact routine: the code runs only while float_checked is 1"
+    BY_STATE = "a test of float_checked at every operation"
+
+
+OPERAND_FIELDS: Final = ("last_fp_operand0", "last_fp_operand1", "last_fp_operand2")
+WRITE_TRAPS, WRITE_CHANGES_MODE = 1, 2
+"""What @float_write_fcsr returns, other than 0: FPE is due; float_checked has changed."""
+COLD_CALL: Final = "call preserve_allcc void"
+"""The convention of the routines that hot code calls from cold blocks: no register is lost."""
+
+
+class FloatLowering(ABC):
+    """The floating-point methods of `translator.algebra.Cpu`; a base of the native engines' Cpu."""
+
+    fcc: Any
+
+    def __init__(self, builder: FunctionBuilder, checking: FloatChecking) -> None:
+        self.builder = builder
+        self.float_checking = checking
+
+    @abstractmethod
+    def constant(self, number: int, width: int | None = None) -> IrValue: ...
+
+    @abstractmethod
+    def read(self, field: str) -> IrValue: ...
+
+    @abstractmethod
+    def write(self, field: str, value: IrValue) -> None: ...
+
+    @abstractmethod
+    def trap_if(
+        self, condition: IrValue, code: ExceptionCode, bad_address: IrValue | None = None
+    ) -> None: ...
+
+    @abstractmethod
+    def leave_with_stop(self, stop: Stop) -> None:
+        """End the current IR block by leaving native code before this instruction."""
+
+    def store_float_state(self) -> None:  # noqa: B027
+        """Called before a routine that reads fcc and last_fp_…: write back what is not in the CPU state."""
+
+    def reload_float_state(self) -> None:  # noqa: B027
+        """Called after a routine that may have changed fcc and last_fp_…: forget copies of them."""
+
+    def float_arithmetic(self, operation: str, kind: str, *operands: IrValue) -> IrValue:
+        which = arithmetic_operation(operation, kind)
+
+        def on_host() -> IrValue:
+            names = [operand.as_float() for operand in operands]
+            result = StepEmitter(self.builder).arithmetic(operation, kind, *names)
+            flip = FLOAT_FORMATS[kind].sign_bit if operation.startswith("n") else 0
+            return self._without_nan(which, result, names, flip)
+
+        return self._lower(which, operands, on_host)
+
+    def float_compare(self, condition: int, kind: str, a: IrValue, b: IrValue) -> IrValue:
+        which = compare_operation(condition, kind)
+
+        def on_host() -> IrValue:
+            return self._compare(which, condition, a.as_float(), b.as_float())
+
+        return self._lower(which, (a, b), on_host, condition & (UNORDERED | EQUAL | LESS))
+
+    def float_convert(self, operation: str, to: str, kind: str, operand: IrValue) -> IrValue:
+        which = convert_operation(operation, to, kind)
+
+        def on_host() -> IrValue:
+            if to in INTEGER_WIDTH:
+                return self._to_integer(which, operand.as_float())
+            if kind in INTEGER_WIDTH:
+                result = to_floating(self.builder, to, kind, operand.name)
+                return IrValue.from_float(self.builder, result, FORMAT_WIDTH[to])
+            result = to_floating(self.builder, to, kind, operand.as_float())
+            return self._without_nan(which, result, [operand.as_float()], 0)
+
+        return self._lower(which, (operand,), on_host)
+
+    def read_fcsr(self) -> IrValue:
+        self.store_float_state()
+        return self.builder.value("fcsr", "call i32 @float_read_fcsr(ptr %state)", 32)
+
+    def write_fcsr(self, value: IrValue) -> None:
+        """After a change of mode, native code is left before the ctc1, which is then done once more."""
+        builder = self.builder
+        call = f"call i32 @float_write_fcsr(ptr %state, {value.typed()})"
+        outcome = builder.value("outcome", call, 32)
+        self.reload_float_state()
+        self.trap_if(outcome.eq(WRITE_TRAPS), ExceptionCode.FPE)
+        leave, stay = builder.label("mode_changed"), builder.label("same_mode")
+        builder.branch_if(outcome.eq(WRITE_CHANGES_MODE), leave, stay, unlikely=True)
+        builder.block(leave)
+        self.leave_with_stop(Stop.FPU_MODE)
+        builder.block(stay)
+
+    def _lower(
+        self,
+        which: FloatOperation,
+        operands: tuple[IrValue, ...],
+        on_host: Callable[[], IrValue],
+        relations: int = 0,
+    ) -> IrValue:
+        """Choose between host arithmetic and the exact routine; `relations` as in `_exact`."""
+        if self.float_checking is FloatChecking.ALWAYS:
+            return self._exact(which, operands, relations)
+        if self.float_checking is FloatChecking.NEVER:
+            self._record(which, operands)
+            return on_host()
+        builder = self.builder
+        for operand, source in zip(operands, which.source * which.arity, strict=True):
+            _cast_here(operand, source)
+        fast, slow, joined = (builder.label(name) for name in ("on_host", "exactly", "computed"))
+        builder.branch_if(self.read("float_checked").ne(0), slow, fast, unlikely=True)
+        builder.block(slow)
+        slow_result = _operand(self._exact(which, operands, relations), which.result)
+        slow_end = self._end_arm(joined)
+        builder.block(fast)
+        self._record(which, operands)
+        fast_result = _operand(on_host(), which.result)
+        fast_end = self._end_arm(joined)
+        builder.block(joined)
+        kind = LLVM_TYPE[which.result]
+        text = f"phi {kind} [ {slow_result}, %{slow_end} ], [ {fast_result}, %{fast_end} ]"
+        return self._result(builder.assign("result", text), which.result)
+
+    def _end_arm(self, joined: str) -> str:
+        """Go to `joined`; gives the label of the block from which that happens."""
+        label = self.builder.label("arm_end")
+        self.builder.emit(f"br label %{label}")
+        self.builder.block(label)
+        self.builder.emit(f"br label %{joined}")
+        return label
+
+    def _result(self, name: str, kind: str) -> IrValue:
+        """The local `name`, of the format `kind`, as a Value."""
+        if kind in FLOAT_FORMATS:
+            return IrValue.from_float(self.builder, name, FORMAT_WIDTH[kind])
+        return IrValue(self.builder, name, 1 if kind == "relation" else FORMAT_WIDTH[kind])
+
+    def _record(self, which: FloatOperation, operands: tuple[IrValue, ...]) -> None:
+        self.write("last_fp_operation", self.constant(which.number))
+        for field, operand in zip(OPERAND_FIELDS, operands, strict=False):
+            self.write(field, operand.zext(64))
+
+    def _exact(self, which: FloatOperation, operands: tuple[IrValue, ...], relations: int) -> IrValue:
+        """Call the exact routine, which sets Cause and Flags. A comparison asks for one of `relations`."""
+        builder = self.builder
+        bits = [operand.zext(64).typed() for operand in operands] + ["i64 0"] * (3 - len(operands))
+        call = f"call {{ i64, i64 }} @float_checked(ptr %state, i32 {which.number}, {', '.join(bits)})"
+        pair = builder.assign("checked", call)
+        result = builder.value("exact", f"extractvalue {{ i64, i64 }} {pair}, 0", 64)
+        trap = builder.value("trap", f"extractvalue {{ i64, i64 }} {pair}, 1", 64)
+        self.write("last_fp_operation", self.constant(0))
+        self.trap_if(trap.ne(0), ExceptionCode.FPE)
+        if which.group == "compare":
+            return (result & relations).ne(0)
+        return result.trunc(FORMAT_WIDTH[which.result])
+
+    def _without_nan(self, which: FloatOperation, result: str, operands: list[str], flip: int) -> IrValue:
+        """`result`, or if that is a NaN, the default NaN (its bits `flip` inverted)."""
+        builder, kind = self.builder, LLVM_TYPE[which.result]
+        computed, cold, done = (builder.label(name) for name in ("computed", "nan", "number"))
+        builder.emit(f"br label %{computed}")
+        builder.block(computed)
+        is_nan = IrValue(builder, unordered(builder, which.result, result, result), 1)
+        builder.branch_if(is_nan, cold, done, unlikely=True)
+        builder.block(cold)
+        arguments = "".join(f", {LLVM_TYPE[which.source]} {operand}" for operand in operands)
+        builder.emit(f"{COLD_CALL} @float_nan_{which.arity}_{which.source}(ptr %state{arguments})")
+        builder.emit(f"br label %{done}")
+        builder.block(done)
+        nan = floating_constant(which.result, FLOAT_FORMATS[which.result].default_nan ^ flip)
+        text = f"phi {kind} [ {result}, %{computed} ], [ {nan}, %{cold} ]"
+        return self._result(builder.assign("result", text), which.result)
+
+    def _compare(self, which: FloatOperation, condition: int, a: str, b: str) -> IrValue:
+        builder = self.builder
+        ordered, cold, done = (builder.label(name) for name in ("ordered", "unordered", "compared"))
+        is_unordered = IrValue(builder, unordered(builder, which.source, a, b), 1)
+        holds = ordered_relation(builder, condition & (EQUAL | LESS), which.source, a, b)
+        builder.branch_if(is_unordered, cold, ordered, unlikely=True)
+        builder.block(cold)
+        kind = LLVM_TYPE[which.source]
+        builder.emit(f"{COLD_CALL} @float_unordered_{which.symbol}(ptr %state, {kind} {a}, {kind} {b})")
+        builder.emit(f"br label %{done}")
+        builder.block(ordered)
+        builder.emit(f"br label %{done}")
+        builder.block(done)
+        if_unordered = "true" if condition & UNORDERED else "false"
+        return builder.value("holds", f"phi i1 [ {holds}, %{ordered} ], [ {if_unordered}, %{cold} ]", 1)
+
+    def _to_integer(self, which: FloatOperation, operand: str) -> IrValue:
+        """The host's result for what does not fit is the most negative number, which may be right, too."""
+        builder, to, source = self.builder, which.result, which.source
+        lowest = -1 << (INTEGER_WIDTH[to] - 1)
+        truncates = which.name == "trunc"
+        integral = operand if truncates else to_integral(builder, which.name, source, operand)
+        integer = IrValue(builder, truncate(builder, to, source, integral), INTEGER_WIDTH[to])
+        suspect, fits, invalid, done = (
+            builder.label(name) for name in ("suspect", "fits", "does_not_fit", "converted")
+        )
+        builder.branch_if(integer.eq(lowest), suspect, fits, unlikely=True)
+        builder.block(suspect)
+        exact = to_integral(builder, which.name, source, operand) if truncates else integral
+        is_lowest = ordered_relation(builder, EQUAL, source, exact, floating_literal(lowest))
+        builder.emit(f"br i1 {is_lowest}, label %{fits}, label %{invalid}")
+        builder.block(invalid)
+        builder.emit(f"{COLD_CALL} @float_invalid(ptr %state)")
+        builder.emit(f"br label %{done}")
+        builder.block(fits)
+        if not truncates:
+            truncate(builder, to, source, operand)  # only for the flag *inexact*
+        builder.emit(f"br label %{done}")
+        builder.block(done)
+        text = f"phi {LLVM_TYPE[to]} [ {integer.name}, %{fits} ], [ {~lowest}, %{invalid} ]"
+        return self._result(builder.assign("result", text), to)
+
+
+def _operand(value: IrValue, kind: str) -> str:
+    """The LLVM operand of `value` in the type of the format `kind`."""
+    return value.as_float() if kind in FLOAT_FORMATS else value.name
+
+
+def _cast_here(value: IrValue, kind: str) -> None:
+    """Make `value` available as bits and as a number of the format `kind` in the current block and below."""
+    value.name  # noqa: B018
+    if kind in FLOAT_FORMATS:
+        value.as_float()
