@@ -1,0 +1,26 @@
+"""From a guest's path argument to the host's, including the files of /proc that would show the wrong process."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from dbt_disco.linux.process import LinuxProcess
+
+_AT_FDCWD: Final = -100
+
+
+def guest_path(process: LinuxProcess, address: int) -> bytes:
+    """The host path of an existing object that the guest names by the string at `address`."""
+    return process.root.resolve(process.memory.string(address, 4097))
+
+
+def own_process_file(process: LinuxProcess, path: bytes) -> str | None:
+    """`maps` for `/proc/self/maps`, `/proc/<own pid>/maps`, `/proc/thread-self/maps`; None for any other path."""
+    if not path.startswith(b"/proc/"):
+        return None
+    parts = path.split(b"/")
+    if len(parts) == 4 and parts[2] in (b"self", b"thread-self", str(os.getpid()).encode()):
+        return os.fsdecode(parts[3])
+    return None

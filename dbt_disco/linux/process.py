@@ -1,0 +1,175 @@
+"""A guest process: the loop that runs its vCPU and answers its system calls, faults and signals."""
+
+from __future__ import annotations
+
+import errno
+from typing import Final
+
+from dbt_disco.linux import calls as _calls  # registers every system call
+from dbt_disco.linux.call_numbers import NAMES
+from dbt_disco.linux.errno_numbers import guest_errno
+from dbt_disco.linux.exit_status import ExitStatus, ProcessExit
+from dbt_disco.linux.fault_signals import fault_signal
+from dbt_disco.linux.guest_memory import GuestFault, GuestMemory
+from dbt_disco.linux.loader import LoadedProgram
+from dbt_disco.linux.program_break import ProgramBreak
+from dbt_disco.linux.signal_source import PythonSignalSource, SignalSource
+from dbt_disco.linux.signals import SA_RESTART, Signals
+from dbt_disco.linux.strace import Strace
+from dbt_disco.linux.sysroot import Sysroot
+from dbt_disco.linux.system_call import CALLS, SystemCall
+from dbt_disco.linux.vcpu import Vcpu
+from translator.state import ExceptionCode, Stop
+
+_INDIRECT: Final = 4000
+"""syscall(number, …): the arguments follow one word later."""
+_REGISTER_ARGUMENTS: Final = 4
+_STACK_ARGUMENTS: Final = 16
+"""Offset from the stack pointer of the fifth argument (o32)."""
+
+_BY_NUMBER: Final[dict[int, SystemCall]] = {
+    number: CALLS[name] for number, name in NAMES.items() if name in CALLS
+}
+
+
+class LinuxProcess:
+    """One guest process with one thread.
+
+    A thread's own part is `vcpu` and `signals`; everything else will be shared by a process's threads.
+    """
+
+    def __init__(
+        self,
+        vcpu: Vcpu,
+        program: LoadedProgram,
+        *,
+        sysroot: str | bytes | None = None,
+        strace: Strace | None = None,
+        signal_source: SignalSource | None = None,
+    ) -> None:
+        self.vcpu = vcpu
+        self.program = program
+        self.space = vcpu.address_space
+        self.memory = GuestMemory(self.space, vcpu.big_endian)
+        self.root = Sysroot(sysroot if sysroot is None or isinstance(sysroot, bytes) else sysroot.encode())
+        self.program_break = ProgramBreak(self.space, program.program_break)
+        self.signals = Signals(vcpu, self.memory, signal_source or PythonSignalSource(vcpu.request_stop))
+        self.system_calls = 0
+        """How many have been made."""
+        self.command_name = program.path.rsplit(b"/", 1)[-1][:15]
+        """PR_GET_NAME, /proc/self/comm."""
+        self.personality = 0
+        self.robust_list = 0
+        self.clear_child_tid = 0
+        self.own_limits: dict[int, dict[str, int]] = {}
+        """Limits (host numbering) that the guest has set and that must not be applied to the runtime."""
+        self._strace = strace
+        vcpu.wide_fpu = program.wide_fpu
+        vcpu.state.pc = program.entry
+        vcpu.state.gpr[29] = program.stack_pointer
+
+    def run(self) -> ExitStatus:
+        """Run to the end of the process."""
+        self.signals.attach()
+        try:
+            while True:
+                self._handle(self.vcpu.run())
+                self._deliver_signals()
+        except ProcessExit as end:
+            if self._strace:
+                self._strace.ended(end.status)
+            return end.status
+        finally:
+            self.signals.detach()
+
+    def _handle(self, stop: Stop) -> None:
+        state = self.vcpu.state
+        if stop == Stop.EXCEPTION and state.exception_code == ExceptionCode.SYS:
+            self._system_call()
+        elif stop in (Stop.EXCEPTION, Stop.MEMORY_FAULT):
+            info = fault_signal(stop, state, self.memory)
+            if self._strace:
+                self._strace.fault(info, state)
+            self.signals.force(info)
+        elif stop != Stop.LIMIT:
+            raise RuntimeError(
+                f"the vCPU returned Stop.{stop.name}, which is not the personality's to handle"
+            )
+
+    def _deliver_signals(self) -> None:
+        while (found := self.signals.next_handler()) is not None:
+            if self._strace:
+                self._strace.signal(found[0])
+            self.signals.enter_handler(*found)
+
+    def _system_call(self) -> None:
+        state = self.vcpu.state
+        self.system_calls += 1
+        number = state.gpr[2]
+        call: SystemCall | None = None
+        result: int | None
+        try:
+            words = self._argument_words(0, _REGISTER_ARGUMENTS)
+            if number == _INDIRECT:
+                number = words[0]
+                words = self._argument_words(1, _REGISTER_ARGUMENTS)
+            call = _BY_NUMBER.get(number)
+            if call is None:
+                if self._strace:
+                    self._strace.unknown(NAMES.get(number) or f"syscall_{number}", words)
+                self._finish(-errno.ENOSYS)
+                return
+            if call.words > len(words):
+                words = self._argument_words(int(state.gpr[2] == _INDIRECT), call.words)
+            arguments = call.arguments(words, self.memory.big_endian)
+            if self._strace:
+                self._strace.begin(self.memory, call, arguments)
+            result = call.handler(self, *arguments)
+        except GuestFault:
+            result = -errno.EFAULT
+        except OSError as error:
+            result = -(error.errno or errno.EIO)
+        except ValueError:  # a path with a zero byte, a number no host call accepts
+            result = -errno.EINVAL
+        if self._strace and call is not None:
+            self._strace.end(call, result)
+        if result == -errno.EINTR and call is not None:
+            self._interrupted(call)
+        elif result is not None:
+            self._finish(result)
+
+    def _argument_words(self, first: int, count: int) -> list[int]:
+        """Argument words `first` … `first + count`: four in registers, the rest on the stack."""
+        state = self.vcpu.state
+        words = list(state.gpr[4:8])
+        missing = first + count - _REGISTER_ARGUMENTS
+        if missing > 0:
+            words += self.memory.words(state.gpr[29] + _STACK_ARGUMENTS, missing)
+        return words[first : first + count]
+
+    def _finish(self, result: int) -> None:
+        """Give the guest its result (v0, a3) and go on behind the `syscall` instruction."""
+        state = self.vcpu.state
+        failed = -4096 < result < 0
+        state.gpr[7] = failed
+        state.gpr[2] = (guest_errno(-result) if failed else result) & 0xFFFF_FFFF
+        state.pc = state.branch_target if state.in_delay_slot else (state.pc + 4) & 0xFFFF_FFFF
+        state.in_delay_slot = 0
+
+    def _interrupted(self, call: SystemCall) -> None:
+        """A signal arrived while the call waited.
+
+        If no handler is to run, or it wants restarting, the pc stays at the `syscall`, which is made again.
+        """
+        found = self.signals.next_handler()
+        if found is None:
+            return
+        info, action = found
+        if not (call.restarts and action.flags & SA_RESTART):
+            self._finish(-errno.EINTR)
+        if self._strace:
+            self._strace.signal(info)
+        self.signals.enter_handler(info, action)
+
+
+__all__ = ["LinuxProcess", "_calls"]

@@ -1,0 +1,24 @@
+"""What the Linux personality asks of a vCPU; the engines in `runtime` provide it, and so may anything else."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from runtime.address_space import AddressSpace
+from translator.state import CpuState, Stop
+
+
+class Vcpu(Protocol):
+    """One processor executing user-mode code in a window address space."""
+
+    state: CpuState
+    address_space: AddressSpace
+    big_endian: bool
+    wide_fpu: bool
+    """Status.FR: 32 FPU registers of 64 bits (else 16 pairs). May be set between runs."""
+
+    def run(self) -> Stop:
+        """Execute from `state.pc` until something needs attention; the state says what and where."""
+
+    def request_stop(self) -> None:
+        """Make a `run` in progress, or else the next one, return soon with Stop.LIMIT; async-signal-safe."""

@@ -1,0 +1,66 @@
+"""The host kernel's memory calls, through libc and ctypes: `mmap` at fixed addresses, which Python's does not do."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Final
+
+PROT_NONE: Final = 0
+PROT_READ: Final = 1
+PROT_WRITE: Final = 2
+PROT_EXEC: Final = 4
+MAP_SHARED: Final = 0x01
+MAP_PRIVATE: Final = 0x02
+MAP_FIXED: Final = 0x10
+MAP_ANONYMOUS: Final = 0x20
+MAP_NORESERVE: Final = 0x4000
+MREMAP_MAYMOVE: Final = 1
+MREMAP_FIXED: Final = 2
+
+_MAP_FAILED: Final = ctypes.c_void_p(-1).value
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_mmap = _libc.mmap
+_mmap.restype = ctypes.c_void_p
+_mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64]
+_munmap = _libc.munmap
+_munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_mprotect = _libc.mprotect
+_mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_mremap = _libc.mremap
+_mremap.restype = ctypes.c_void_p
+_mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p]
+
+
+def _error(call: str) -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, f"{call}: {os.strerror(number)}")
+
+
+def map_memory(address: int, length: int, protection: int, flags: int, fd: int = -1, offset: int = 0) -> int:
+    """Map `length` bytes and return their host address; `OSError` when the kernel refuses."""
+    result = _mmap(address, length, protection, flags, fd, offset)
+    if result is None or result == _MAP_FAILED:
+        raise _error("mmap")
+    return int(result)
+
+
+def unmap_memory(address: int, length: int) -> None:
+    """Give the host addresses back to the host kernel; `OSError` when it refuses."""
+    if _munmap(address, length):
+        raise _error("munmap")
+
+
+def protect_memory(address: int, length: int, protection: int) -> None:
+    """Change the host protection of mapped pages; `OSError` when the kernel refuses."""
+    if _mprotect(address, length, protection):
+        raise _error("mprotect")
+
+
+def move_memory(address: int, length: int, new_length: int, flags: int, new_address: int) -> int:
+    """`mremap`; returns the new host address, `OSError` when the kernel refuses."""
+    result = _mremap(address, length, new_length, flags, new_address)
+    if result is None or result == _MAP_FAILED:
+        raise _error("mremap")
+    return int(result)
