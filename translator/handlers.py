@@ -11,31 +11,36 @@ from typing import Any
 
 from translator import isa
 from translator.encoding import ENCODINGS, Encoding, Flow
-from translator.float_routines import float_routines_ir
+from translator.float_ir import FloatChecking
+from translator.float_routines import float_declarations, float_routines_ir
 from translator.ir import UNLIKELY_METADATA, FunctionBuilder, IrValue, intrinsic_declarations
-from translator.native_cpu import CONVENTION, PARAMETERS, NativeCpu, field_pointer, load_field, store_field
+from translator.native_cpu import (
+    CONVENTION,
+    PARAMETERS,
+    SCALAR_WIDTH,
+    NativeCpu,
+    field_pointer,
+    load_field,
+    store_field,
+)
 from translator.predecode import (
     COUNTER_OFFSET,
+    DECODABLE_PAGE,
+    DECODE_CACHE_BITS,
+    DECODE_HASH_MULTIPLIER,
     ENTRY_SIZE,
+    HOT_THRESHOLD,
     IMMEDIATE_OFFSET,
     OPERANDS_OFFSET,
+    handler_symbol,
     operand_index,
 )
 from translator.state import OFFSET, ExceptionCode, Stop
 
 assert isa  # importing it fills ENCODINGS
 
-HOT_THRESHOLD = 2000
-"""Taken branches to an address before it is reported as hot."""
-
-
 ARGUMENT_REGISTERS = ("r15", "rdi", "rsi")
 """Where CONVENTION passes entry, next and bias on x86-64."""
-
-
-def handler_symbol(mnemonic: str) -> str:
-    """The symbol of a mnemonic's handler: dots are not for symbols."""
-    return "handle_" + mnemonic.replace(".", "_")
 
 
 class _Operands:
@@ -92,7 +97,7 @@ class HandlerCpu(NativeCpu):
     """Registers in the CPU state, operands in the entry, control through `next`."""
 
     def __init__(self, builder: FunctionBuilder, big_endian: bool, encoding: Encoding | None) -> None:
-        super().__init__(builder, big_endian, checked_float=False)
+        super().__init__(builder, big_endian, FloatChecking.BY_STATE)
         self.gpr = _Registers(self, "gpr", 4, 32)
         self.fpr32 = _Registers(self, "fpr", 4, 32)
         self.fpr64 = _Registers(self, "fpr", 4, 64)
@@ -106,7 +111,7 @@ class HandlerCpu(NativeCpu):
         return address_of_entry(self.builder, "%entry")
 
     def read(self, field: str) -> IrValue:
-        width = scalar_width(field)
+        width = SCALAR_WIDTH[field]
         return IrValue(self.builder, load_field(self.builder, field, f"i{width}"), width)
 
     def write(self, field: str, value: IrValue) -> None:
@@ -220,12 +225,6 @@ class HandlerCpu(NativeCpu):
             self._fall_through()
 
 
-def scalar_width(field: str) -> int:
-    from translator.native_cpu import SCALAR_WIDTH
-
-    return SCALAR_WIDTH[field]
-
-
 def address_of_entry(builder: FunctionBuilder, entry: str, displacement: int = 0) -> IrValue:
     """The guest address whose entry is `entry` (+ displacement bytes)."""
     base = IrValue(builder, load_field(builder, "entries_base", "i64"), 64)
@@ -289,6 +288,62 @@ def _leave_routine(stop: Stop) -> str:
     return function(f"leave_at_entry_{stop.name.lower()}", builder, "nounwind noinline cold")
 
 
+def _leave_region_routine() -> str:
+    """From a translated region to the entry `entry`, which is not a delay slot; counts what is not translated."""
+    builder = FunctionBuilder()
+    position = IrValue(builder, builder.assign("position", "ptrtoint ptr %entry to i64"), 64)
+    clock = position + IrValue(builder, "%bias", 64)
+    limit = IrValue(builder, load_field(builder, "limit", "i64"), 64)
+    stopping, proceed = builder.label("stopping"), builder.label("proceed")
+    builder.branch_if(limit.le_unsigned(clock), stopping, proceed, unlikely=True)
+    builder.block(stopping)
+    leave(builder, Stop.LIMIT)
+    builder.block(proceed)
+    offset = builder.value("offset", "load i32, ptr %entry", 32)
+    end = IrValue(builder, load_field(builder, "interpreter_end", "i32"), 32)
+    count, go = builder.label("count"), builder.label("go")
+    builder.branch_if(offset.lt_unsigned(end), count, go, unlikely=True)
+    builder.block(count)
+    pointer = builder.assign("at", f"getelementptr i8, ptr %entry, i64 {COUNTER_OFFSET}")
+    times = builder.value("times", f"load i32, ptr {pointer}", 32) + 1
+    builder.emit(f"store {times.typed()}, ptr {pointer}")
+    hot = builder.label("hot")
+    builder.branch_if(times.eq(HOT_THRESHOLD), hot, go, unlikely=True)
+    builder.block(hot)
+    store_field(builder, "hot_target", address_of_entry(builder, "%entry").typed())
+    leave(builder, Stop.HOT)
+    builder.block(go)
+    dispatch(builder, "%entry", "%next", "%bias")
+    return function("leave_region", builder)
+
+
+def _leave_region_to_address_routine() -> str:
+    """From a translated region to the guest address in `entry`; `bias` is the clock."""
+    builder = FunctionBuilder()
+    wide = IrValue(builder, builder.assign("wide", "ptrtoint ptr %entry to i64"), 64)
+    aligned, unaligned = builder.label("aligned"), builder.label("unaligned")
+    builder.branch_if((wide & 3).ne(0), unaligned, aligned, unlikely=True)
+    builder.block(unaligned)
+    store_field(builder, "bad_virtual_address", wide.trunc(32).typed())
+    _leave_to(builder, field_pointer(builder, "address_error_entry"))
+    builder.block(aligned)
+    base = load_field(builder, "entries_base", "ptr")
+    distance = wide << 2
+    _leave_to(builder, builder.assign("target", f"getelementptr i8, ptr {base}, i64 {distance.name}"))
+    return function("leave_region_to_address", builder)
+
+
+def _leave_to(builder: FunctionBuilder, target: str) -> None:
+    following = builder.assign("following", f"getelementptr i8, ptr {target}, i64 {ENTRY_SIZE}")
+    position = IrValue(builder, builder.assign("position", f"ptrtoint ptr {target} to i64"), 64)
+    bias = IrValue(builder, "%bias", 64) - position
+    builder.emit(
+        f"musttail call {CONVENTION} void @leave_region"
+        f"(ptr %state, ptr %memory, ptr %handlers, ptr {target}, ptr {following}, i64 {bias.name})"
+    )
+    builder.emit("ret void")
+
+
 def _undecoded_handler(big_endian: bool) -> str:
     """Fill the entry from the hash of decoded words and run it; leave if its page or word is not known."""
     builder = FunctionBuilder()
@@ -300,7 +355,7 @@ def _undecoded_handler(big_endian: bool) -> str:
     unknown, fetch = builder.label("unknown"), builder.label("fetch")
     builder.branch_if((flags & DECODABLE_PAGE).eq(DECODABLE_PAGE), fetch, unknown)
     builder.block(fetch)
-    word = HandlerCpu(builder, big_endian, None).access.load(address, 32)
+    word = HandlerCpu(builder, big_endian, None).load(address, 32)
     hashed = (word * DECODE_HASH_MULTIPLIER).shift_right(32 - DECODE_CACHE_BITS).zext(64)
     cache = load_field(builder, "decode_cache", "ptr")
     index = hashed << 5
@@ -317,15 +372,7 @@ def _undecoded_handler(big_endian: bool) -> str:
     return function("undecoded", builder)
 
 
-DECODABLE_PAGE = 4 | 8
-"""EXEC and CODE of AddressSpace.page_flags: executable, and protected against unseen stores."""
-DECODE_CACHE_BITS = 16
-DECODE_HASH_MULTIPLIER = 0x9E37_79B1
-DECODE_RECORD_SIZE = 32
-"""{u32 word, u32 1, u64 unused, entry}: a record of the hash of decoded words."""
-
-
-def _raising_handler(name: str, code: ExceptionCode, coprocessor: int = 0, address_error: bool = False) -> str:
+def _raising_handler(name: str, code: ExceptionCode, coprocessor: int = 0) -> str:
     builder = FunctionBuilder()
     HandlerCpu(builder, False, None).leave_with_exception(code, coprocessor)
     return function(name, builder, "nounwind cold")
@@ -377,8 +424,6 @@ faulted:
   call void @llvm.x86.sse.ldmxcsr(ptr %host_control)
   ret i32 1
 }}
-declare void @llvm.x86.sse.stmxcsr(ptr)
-declare void @llvm.x86.sse.ldmxcsr(ptr)
 """
 """From the C calling convention into the handler of `entry` and back; 1: a host fault ended it."""
 
@@ -397,6 +442,7 @@ def handlers_ir(big_endian: bool) -> str:
     parts.append(_raising_handler("coprocessor_2_unusable", ExceptionCode.CPU, 2))
     parts.append(_raising_handler("address_error", ExceptionCode.ADEL))
     parts.append(_stopping_handler("breakpoint", Stop.BREAKPOINT))
-    parts.append(float_routines_ir())
+    parts += [_leave_region_routine(), _leave_region_to_address_routine(), float_routines_ir()]
     text = "\n".join(parts)
-    return "\n".join([text, _DECLARATIONS, intrinsic_declarations(text), UNLIKELY_METADATA])
+    declarations = [_DECLARATIONS, intrinsic_declarations(text), float_declarations(text)]
+    return "\n".join([text, *declarations, UNLIKELY_METADATA])

@@ -110,6 +110,10 @@ class IrValue(Value):
             self._float_name = self.builder.assign("float", cast)
         return self._float_name
 
+    def known_as(self, kind: str) -> str | None:
+        """The operand of LLVM type `kind`, if the value already exists in that form."""
+        return self._float_name if kind in ("float", "double") else self._name
+
     def typed(self) -> str:
         """Type and operand, as calls and stores want it."""
         return f"i{self.width} {self.name}"

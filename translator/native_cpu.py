@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from translator.float_ir import FloatLowering
+from translator.float_ir import FloatChecking, FloatLowering
 from translator.ir import FunctionBuilder, IrValue
 from translator.state import FIELDS, OFFSET, CpuState, ExceptionCode
 from translator.window_access import WindowAccess
@@ -43,8 +43,8 @@ class NativeCpu(FloatLowering):
 
     xlen = 32
 
-    def __init__(self, builder: FunctionBuilder, big_endian: bool, checked_float: bool) -> None:
-        super().__init__(builder, checked_float)
+    def __init__(self, builder: FunctionBuilder, big_endian: bool, checking: FloatChecking) -> None:
+        super().__init__(builder, checking)
         self.builder = builder
         self.big_endian = big_endian
         self.access = WindowAccess(builder, "%memory", big_endian)

@@ -24,9 +24,24 @@ IMMEDIATE_OFFSET: Final = 8
 COUNTER_OFFSET: Final = 12
 """u32: how often a taken branch came here; once translated, the number of the entry's record."""
 
+HOT_THRESHOLD: Final = 2000
+"""Taken branches to an address before it is reported as hot."""
+
+DECODABLE_PAGE: Final = 4 | 8
+"""EXEC and CODE of AddressSpace.page_flags: executable, and protected against unseen stores."""
+DECODE_CACHE_BITS: Final = 16
+DECODE_HASH_MULTIPLIER: Final = 0x9E37_79B1
+DECODE_RECORD_SIZE: Final = 32
+"""{u32 word, u32 1, u64 unused, entry}: a record of the hash of decoded words."""
+
 _ENTRY: Final = struct.Struct("<I4BiI")
 _FLOAT_FIELDS: Final = frozenset({"fs", "ft", "fd", "fr"})
 _OPERAND_SHIFT: Final = (21, 16, 11, 6)
+
+
+def handler_symbol(mnemonic: str) -> str:
+    """The symbol of a mnemonic's handler: dots are not for symbols."""
+    return "handle_" + mnemonic.replace(".", "_")
 
 
 def operand_index(shift: int) -> int:

@@ -84,6 +84,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("bad_virtual_address", ctypes.c_uint32, "BadVAddr"),
     ("hot_target", ctypes.c_uint32, "Stop.HOT: the address of the block that became hot"),
     ("address_error_entry", ctypes.c_uint32 * 4, "predecoded entry that raises AdEL for bad_virtual_address"),
+    ("step_entry", ctypes.c_uint32 * 4, "predecoded entry that stops after a delay slot"),
     # Accounting: see ARCHITECTURE.md, "Counting instructions".
     ("limit", ctypes.c_uint64, "native code stops at a branch if clock >= limit; 0 asks for a stop at once"),
     ("clock", ctypes.c_uint64, "16 x retired instructions, when outside native code"),
@@ -92,6 +93,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("memory_base", ctypes.c_uint64, "host address of guest address 0 (window)"),
     ("entries_base", ctypes.c_uint64, "host address of the predecoded entry of guest address 0"),
     ("handlers_base", ctypes.c_uint64, "host address that handler offsets are relative to"),
+    ("interpreter_end", ctypes.c_uint32, "handler offsets below this belong to tier 0"),
     ("page_flags", ctypes.c_uint64, "host address of the byte per guest page (AddressSpace.page_flags)"),
     ("decode_cache", ctypes.c_uint64, "host address of the word -> predecoded entry hash"),
     ("setjmp", ctypes.c_uint64, "host address of the C library's _setjmp"),

@@ -1,0 +1,89 @@
+"""Files that make the next run faster: native code and decoded words, keyed by all they depend on.
+
+A damaged or foreign file is as good as none: every file starts with a digest of the rest. Writing is atomic, so
+that concurrent processes never see half a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+_DIGEST_SIZE: Final = 16
+
+
+def cache_directory() -> Path:
+    """$XDG_CACHE_HOME/dbt-disco, or ~/.cache/dbt-disco."""
+    root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(root) / "dbt-disco"
+
+
+@cache
+def generation_key() -> str:
+    """Names this version of the translator on this host CPU: what is cached under another key is foreign."""
+    import translator
+
+    digest = hashlib.blake2b(digest_size=10)
+    root = os.path.dirname(translator.__file__ or "")
+    for directory in (root, os.path.join(root, "isa")):
+        for file in sorted(os.scandir(directory), key=lambda item: item.name):
+            if file.name.endswith(".py"):
+                status = file.stat()
+                digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    digest.update(_host_cpu())
+    return digest.hexdigest()
+
+
+def _host_cpu() -> bytes:
+    """What names the first host CPU and its features; the file is as long as the machine has CPUs."""
+    try:
+        with open("/proc/cpuinfo", "rb", buffering=0) as file:
+            text = file.read(4096)
+    except OSError:
+        return os.uname().machine.encode()
+    wanted = (b"model name", b"flags", b"CPU implementer", b"CPU part", b"Features")
+    return b"\n".join(line for line in text.split(b"\n") if line.startswith(wanted))
+
+
+class DiskCache:
+    """Named byte strings under the cache directory; disabled (`enabled=False`) it holds nothing."""
+
+    def __init__(self, *, enabled: bool = True) -> None:
+        self.enabled = enabled
+        self._directory = cache_directory() / generation_key()
+
+    def load(self, name: str) -> bytes | None:
+        """The contents stored under `name`; None if there are none that are intact."""
+        if not self.enabled:
+            return None
+        try:
+            data = (self._directory / name).read_bytes()
+        except OSError:
+            return None
+        digest, contents = data[:_DIGEST_SIZE], data[_DIGEST_SIZE:]
+        return contents if digest == _digest(contents) else None
+
+    def store(self, name: str, contents: bytes) -> None:
+        """Keep `contents` for later runs. A cache that cannot be written is no error: it only costs speed."""
+        if not self.enabled:
+            return
+        path = self._directory / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(_digest(contents) + contents)
+                os.replace(temporary, path)
+            except OSError:
+                os.unlink(temporary)
+        except OSError:
+            return
+
+
+def _digest(contents: bytes) -> bytes:
+    return hashlib.blake2b(contents, digest_size=_DIGEST_SIZE).digest()

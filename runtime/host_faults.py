@@ -1,0 +1,204 @@
+"""Host signals while native code runs: faults end the native call, other signals ask it to stop.
+
+Both handlers are LLVM IR. The fault handler copies what is needed to find the guest's registers into the CPU
+state and jumps back into `enter` by longjmp; the other one notes the signal and makes the next branch leave.
+The state of the running vCPU is thread-specific data, so that a process can have several.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import platform
+import signal
+from typing import Any, Final
+
+from translator.state import OFFSET, CpuState
+
+# struct ucontext of x86-64 Linux: general registers, then the pointer to the floating-point state.
+_UC_REGISTERS: Final = 40
+_UC_REGISTER_COUNT: Final = 23
+_UC_RSP: Final = 15
+_UC_RIP: Final = 16
+_UC_FLOAT_STATE: Final = 224
+_FLOAT_MXCSR: Final = 24
+_FLOAT_XMM: Final = 160
+_SIGINFO_ADDRESS: Final = 16
+
+DWARF_TO_SAVED: Final = (13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16)
+"""Index into `CpuState.fault_registers` by DWARF register number of x86-64."""
+SAVED_ENTRY: Final = 7
+SAVED_NEXT: Final = 8
+SAVED_BIAS: Final = 9
+SAVED_PAGE_FAULT_ERROR: Final = 19
+"""Indices of r15, rdi and rsi: where handlers keep entry, next and bias (`ARGUMENT_REGISTERS`)."""
+
+CONSTANTS: Final = "fault_constants"
+_CONSTANT_NAMES: Final = (
+    "pthread_getspecific",
+    "key",
+    "longjmp",
+    "sigaction",
+    "old_actions",
+    "default_state",
+)
+
+
+def _constant(name: str) -> str:
+    at = f"getelementptr (i8, ptr @{CONSTANTS}, i64 {8 * _CONSTANT_NAMES.index(name)})"
+    return f"load ptr, ptr {at}"
+
+
+def _copies(field: str, source: str, step: int, count: int) -> str:
+    lines = []
+    for n in range(count):
+        lines.append(f"  %{field}.from.{n} = getelementptr i8, ptr {source}, i64 {step * n}")
+        lines.append(f"  %{field}.{n} = load i64, ptr %{field}.from.{n}")
+        lines.append(f"  %{field}.to.{n} = getelementptr i8, ptr %state, i64 {OFFSET[field] + 8 * n}")
+        lines.append(f"  store i64 %{field}.{n}, ptr %{field}.to.{n}")
+    return "\n".join(lines)
+
+
+FAULT_HANDLERS_IR: Final = f"""\
+@{CONSTANTS} = dso_local global [{len(_CONSTANT_NAMES)} x i64] zeroinitializer
+
+define void @host_fault(i32 %signal, ptr %info, ptr %context) nounwind {{
+  %getspecific = {_constant("pthread_getspecific")}
+  %key.pointer = {_constant("key")}
+  %key.wide = ptrtoint ptr %key.pointer to i64
+  %key = trunc i64 %key.wide to i32
+  %state = call ptr %getspecific(i32 %key)
+  %none = icmp eq ptr %state, null
+  br i1 %none, label %foreign, label %ours
+ours:
+  %in_native.at = getelementptr i8, ptr %state, i64 {OFFSET["in_native"]}
+  %in_native = load volatile i32, ptr %in_native.at
+  %outside = icmp eq i32 %in_native, 0
+  br i1 %outside, label %foreign, label %guest
+foreign:
+  %sigaction = {_constant("sigaction")}
+  %old = {_constant("old_actions")}
+  %distance = mul i32 %signal, {152}
+  %old.at = getelementptr i8, ptr %old, i32 %distance
+  %restored = call i32 %sigaction(i32 %signal, ptr %old.at, ptr null)
+  ret void
+guest:
+  %registers = getelementptr i8, ptr %context, i64 {_UC_REGISTERS}
+{_copies("fault_registers", "%registers", 8, _UC_REGISTER_COUNT)}
+  %pc.to = getelementptr i8, ptr %state, i64 {OFFSET["fault_host_pc"]}
+  store i64 %fault_registers.{_UC_RIP}, ptr %pc.to
+  %address.at = getelementptr i8, ptr %info, i64 {_SIGINFO_ADDRESS}
+  %address = load i64, ptr %address.at
+  %address.to = getelementptr i8, ptr %state, i64 {OFFSET["fault_address"]}
+  store i64 %address, ptr %address.to
+  %float.at = getelementptr i8, ptr %context, i64 {_UC_FLOAT_STATE}
+  %float = load ptr, ptr %float.at
+  %mxcsr.at = getelementptr i8, ptr %float, i64 {_FLOAT_MXCSR}
+  %mxcsr = load i32, ptr %mxcsr.at
+  %mxcsr.to = getelementptr i8, ptr %state, i64 {OFFSET["guest_mxcsr"]}
+  store i32 %mxcsr, ptr %mxcsr.to
+  %xmm = getelementptr i8, ptr %float, i64 {_FLOAT_XMM}
+{_copies("fault_float_registers", "%xmm", 16, 16)}
+  %stack = inttoptr i64 %fault_registers.{_UC_RSP} to ptr
+  %stack.to = getelementptr i8, ptr %state, i64 {OFFSET["fault_stack"]}
+  call void @llvm.memcpy.inline.p0.p0.i64(ptr %stack.to, ptr %stack, i64 {CpuState.fault_stack.size}, i1 false)
+  %longjmp = {_constant("longjmp")}
+  %buffer = getelementptr i8, ptr %state, i64 {OFFSET["jump_buffer"]}
+  call void %longjmp(ptr %buffer, i32 1) noreturn
+  unreachable
+}}
+
+define void @host_signal(i32 %signal, ptr %info, ptr %context) nounwind {{
+  %state = {_constant("default_state")}
+  %pending = getelementptr i8, ptr %state, i64 {OFFSET["pending_signals"]}
+  %number = zext i32 %signal to i64
+  %bit = shl i64 1, %number
+  %before = atomicrmw or ptr %pending, i64 %bit seq_cst
+  %limit = getelementptr i8, ptr %state, i64 {OFFSET["limit"]}
+  store atomic i64 0, ptr %limit seq_cst, align 8
+  ret void
+}}
+declare void @llvm.memcpy.inline.p0.p0.i64(ptr, ptr, i64 immarg, i1 immarg)
+"""
+
+
+class _SignalAction(ctypes.Structure):
+    """glibc's struct sigaction on x86-64 Linux."""
+
+    _fields_ = [
+        ("handler", ctypes.c_void_p),
+        ("mask", ctypes.c_uint8 * 128),
+        ("flags", ctypes.c_int),
+        ("restorer", ctypes.c_void_p),
+    ]
+
+
+_SA_SIGINFO: Final = 4
+_SA_RESTART: Final = 0x1000_0000
+_SA_NODEFER: Final = 0x4000_0000
+_SIGNALS: Final = 65
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.pthread_setspecific.argtypes = [ctypes.c_uint, ctypes.c_void_p]
+_libc.sigaction.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+
+
+def function_address(name: str) -> int:
+    """Host address of a C library function."""
+    return int(ctypes.cast(getattr(_libc, name), ctypes.c_void_p).value or 0)
+
+
+class HostFaults:
+    """The two signal handlers, given their host addresses in the code arena."""
+
+    def __init__(self, fault_handler: int, signal_handler: int) -> None:
+        if platform.machine() != "x86_64":
+            raise OSError(f"host faults on {platform.machine()} are not known; only x86_64 is")
+        self._fault_handler = fault_handler
+        self._signal_handler = signal_handler
+        self._old_actions = (_SignalAction * _SIGNALS)()
+        self._key = ctypes.c_uint()
+        if _libc.pthread_key_create(ctypes.byref(self._key), None):
+            raise OSError("no thread-specific key is left")
+
+    def constants(self, default_state: CpuState) -> bytes:
+        """The contents of the handlers' table of constants."""
+        values = {
+            "pthread_getspecific": function_address("pthread_getspecific"),
+            "key": self._key.value,
+            "longjmp": function_address("_longjmp"),
+            "sigaction": function_address("sigaction"),
+            "old_actions": ctypes.addressof(self._old_actions),
+            "default_state": ctypes.addressof(default_state),
+        }
+        return b"".join(values[name].to_bytes(8, "little") for name in _CONSTANT_NAMES)
+
+    def install(self) -> None:
+        """Catch faults from now on, in every thread that has been `bind` to a state."""
+        for number in (signal.SIGSEGV, signal.SIGBUS):
+            self._set(number, self._fault_handler, _SA_SIGINFO | _SA_NODEFER)
+
+    def bind(self, state: CpuState) -> None:
+        """The calling thread runs the vCPU of `state`."""
+        _libc.pthread_setspecific(self._key, ctypes.addressof(state))
+
+    def catch(self, number: int, *, restart: bool = False) -> None:
+        """Note host signal `number` in `pending_signals` when it arrives, and leave native code."""
+        self._set(number, self._signal_handler, _SA_SIGINFO | (_SA_RESTART if restart else 0))
+
+    def release(self, number: int) -> None:
+        """Give signal `number` the action it had before."""
+        self._check(_libc.sigaction(number, ctypes.byref(self._old_actions[number]), None), number)
+
+    def _set(self, number: int, handler: int, flags: int) -> None:
+        action = _SignalAction(handler=handler, flags=flags)
+        # Keep the first old action: catching twice must not make our own handler the one to go back to.
+        old: Any = ctypes.byref(self._old_actions[number])
+        if self._old_actions[number].handler == handler or self._old_actions[number].flags or self._old_actions[number].handler:
+            old = None
+        self._check(_libc.sigaction(number, ctypes.byref(action), old), number)
+
+    def _check(self, result: int, number: int) -> None:
+        if result:
+            error = ctypes.get_errno()
+            raise OSError(error, f"sigaction of signal {number} failed")

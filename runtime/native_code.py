@@ -1,0 +1,77 @@
+"""The native code every vCPU shares: code arena, threaded interpreter, host-fault handlers."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from typing import Final
+
+from runtime.code_arena import CodeArena
+from runtime.disk_cache import DiskCache
+from runtime.host_faults import CONSTANTS, FAULT_HANDLERS_IR, HostFaults
+from runtime.object_loader import LoadedObject, ObjectError, load_object
+from translator.state import CpuState
+
+
+class NativeCode:
+    """One per process and byte order: the arena holds the interpreter first, then translations."""
+
+    def __init__(self, *, big_endian: bool, cache: DiskCache) -> None:
+        self.arena: Final = CodeArena()
+        self.interpreter: Final = _load_or_compile(
+            f"interpreter-{'big' if big_endian else 'little'}.o",
+            lambda: _interpreter_ir(big_endian),
+            self.arena,
+            cache,
+        )
+        assert self.interpreter.symbols["first_handler"] == 0, "handler offset 0 must decode"
+        self.handlers: Final = self.interpreter.symbols
+        handlers = _load_or_compile("host-faults.o", lambda: FAULT_HANDLERS_IR, self.arena, cache)
+        self._constants_at = handlers.symbols[CONSTANTS]
+        self.host_faults: Final = HostFaults(
+            self.arena.base + handlers.symbols["host_fault"],
+            self.arena.base + handlers.symbols["host_signal"],
+        )
+        enter_type = ctypes.CFUNCTYPE(
+            ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64
+        )
+        self.enter: Final[Callable[..., int]] = enter_type(self.arena.base + self.handlers["enter"])
+        """enter(state, entry, next, bias): run from `entry`; 1 if a host fault ended it."""
+
+    def attach(self, state: CpuState) -> None:
+        """Catch the host faults of the calling thread for the vCPU of `state`."""
+        self.arena.write(self._constants_at, self.host_faults.constants(state))
+        self.host_faults.bind(state)
+        self.host_faults.install()
+
+    def is_interpreter(self, host_pc: int) -> bool:
+        """Whether `host_pc` lies in a handler of the threaded interpreter."""
+        offset = host_pc - self.arena.base
+        return self.interpreter.offset <= offset < self.interpreter.offset + self.interpreter.size
+
+
+@cache
+def native_code(big_endian: bool, use_cache: bool = True) -> NativeCode:
+    """The process's native code for guests of one byte order."""
+    return NativeCode(big_endian=big_endian, cache=DiskCache(enabled=use_cache))
+
+
+def _interpreter_ir(big_endian: bool) -> str:
+    from translator.handlers import handlers_ir
+
+    return handlers_ir(big_endian)
+
+
+def _load_or_compile(name: str, ir: Callable[[], str], arena: CodeArena, cache: DiskCache) -> LoadedObject:
+    cached = cache.load(name)
+    if cached is not None:
+        try:
+            return load_object(cached, arena, {})
+        except ObjectError:
+            pass  # from a build that stored something else under this name: compile it again
+    from translator.compile import compile_ir
+
+    code = compile_ir(ir(), codegen_level=2).object_code
+    cache.store(name, code)
+    return load_object(code, arena, {})

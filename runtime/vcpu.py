@@ -1,0 +1,278 @@
+"""A vCPU that runs guest code natively: the threaded interpreter, and translations of what is hot.
+
+`run` enters native code and deals with the stops that are the engine's own affair – words to decode, hot blocks,
+stores to pages that hold decoded code –, until something needs the caller.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Final, Literal
+
+from runtime.address_space import CODE, EXEC, PAGE_SHIFT, WRITE, AddressSpace
+from runtime.disk_cache import DiskCache
+from runtime.entry_table import EntryTable
+from runtime.host_faults import SAVED_BIAS, SAVED_ENTRY, SAVED_NEXT, SAVED_PAGE_FAULT_ERROR, function_address
+from runtime.native_code import native_code
+from runtime.translations import Translations
+from translator.decode import decode
+from translator.encoding import Flow
+from translator.host_float import CONTROL_DEFAULT
+from translator.predecode import ENTRY_SIZE
+from translator.state import CpuState, ExceptionCode, Stop
+
+Engine = Literal["interpreter", "translator", "auto"]
+
+CLOCK_PER_INSTRUCTION: Final = 16
+_NO_LIMIT: Final = 1 << 62
+_MARGIN: Final = 4096 * CLOCK_PER_INSTRUCTION
+"""Native code looks at the limit at taken branches only; so close to it, instructions are counted out."""
+_WRITE_FAULT: Final = 2
+"""Bit of the x86 page-fault error code."""
+
+
+class Vcpu:
+    """One processor executing user-mode code in a window address space."""
+
+    def __init__(
+        self,
+        address_space: AddressSpace,
+        *,
+        big_endian: bool = False,
+        engine: Engine = "auto",
+        wide_fpu: bool = False,
+        use_cache: bool = True,
+        count_instructions: bool = False,
+    ) -> None:
+        self.address_space = address_space
+        self.big_endian = big_endian
+        self.state = CpuState()
+        self.native: Final = native_code(big_endian, use_cache)
+        self.entries: Final = EntryTable(self.native.handlers, wide_fpu=wide_fpu)
+        self.clock_limit = _NO_LIMIT
+        """`run` stops before `state.clock` would exceed this: 16 for each retired instruction."""
+        self._stop_requested = False
+        self._attached = False
+        self._set_up_state()
+        self.translations: Final = Translations(
+            self, engine, DiskCache(enabled=use_cache), count_instructions=count_instructions
+        )
+        address_space.code_changed = self._code_changed
+
+    def _set_up_state(self) -> None:
+        state = self.state
+        state.memory_base = self.address_space.base
+        state.page_flags = ctypes.addressof(self.address_space.page_flags)
+        state.entries_base = self.entries.base
+        state.decode_cache = self.entries.decode_cache
+        state.handlers_base = self.native.arena.base
+        state.interpreter_end = self.native.interpreter.offset + self.native.interpreter.size
+        state.setjmp = function_address("_setjmp")
+        state.guest_mxcsr = CONTROL_DEFAULT
+        state.address_error_entry[0] = self.native.handlers["address_error"]
+        state.step_entry[0] = self.native.handlers["breakpoint"]
+
+    @property
+    def wide_fpu(self) -> bool:
+        """Status.FR: 32 FPU registers of 64 bits, else 16 pairs of 32 bits. May be set between runs."""
+        return self.entries.wide_fpu
+
+    @wide_fpu.setter
+    def wide_fpu(self, wide: bool) -> None:
+        if wide == self.entries.wide_fpu:
+            return
+        words = (ctypes.c_uint32 * 64).from_buffer(self.state.fpr)
+        low = words[:32] if wide else words[0:64:2]
+        ctypes.memset(words, 0, ctypes.sizeof(words))
+        for number, word in enumerate(low):
+            words[2 * number if wide else number] = word
+        self.entries.wide_fpu = wide
+        self.forget_code()
+
+    def forget_code(self) -> None:
+        """Drop everything decoded and translated; called when the FPU mode that it depends on changes."""
+        self.entries.forget_decoded_words()
+        for page, flags in enumerate(bytes(self.address_space.page_flags)):
+            if flags & CODE:
+                self._code_changed(page, page)
+
+    def close(self) -> None:
+        """Give everything back to the host."""
+        self.translations.close()
+        self.entries.close()
+
+    def request_stop(self) -> None:
+        """Make a `run` in progress, or else the next one, return soon with Stop.LIMIT; async-signal-safe."""
+        self._stop_requested = True
+        self.state.limit = 0
+
+    def run(self) -> Stop:
+        """Execute from `state.pc` until something needs attention; the state says what and where."""
+        if not self._attached:
+            self.native.attach(self.state)
+            self._attached = True
+        state = self.state
+        while True:
+            if state.clock + _MARGIN >= self.clock_limit:
+                return self._run_counted_out()
+            stop = self._run_native(self.clock_limit - _MARGIN)
+            if stop is not Stop.LIMIT or self._stop_requested or state.pending_signals:
+                return self._external(stop)
+
+    def _external(self, stop: Stop) -> Stop:
+        if stop is Stop.LIMIT:
+            self._stop_requested = False
+        return stop
+
+    def _run_counted_out(self) -> Stop:
+        """Run straight-line stretches between breakpoints until the limit is reached exactly."""
+        state = self.state
+        while state.clock < self.clock_limit:
+            if self._stop_requested or state.pending_signals:
+                return self._external(Stop.LIMIT)
+            remaining = (self.clock_limit - state.clock) // CLOCK_PER_INSTRUCTION
+            stop = self._run_stretch(remaining)
+            if stop is not Stop.BREAKPOINT:
+                return stop
+        state.stop = Stop.LIMIT
+        return self._external(Stop.LIMIT)
+
+    def _run_stretch(self, remaining: int) -> Stop:
+        """Run to the next branch or delay slot, or `remaining` instructions if that is nearer."""
+        if self.state.in_delay_slot:
+            return self._step_delay_slot()
+        ends = self._ends_of_stretch(remaining)
+        breakpoint_handler = self.native.handlers["breakpoint"]
+        with self.translations.suspended(self.state.pc, ends[-1]):
+            before = {pc: self.entries.handler(pc) for pc in ends}
+            try:
+                for pc in ends:
+                    self.entries.set_handler(pc, breakpoint_handler)
+                return self._run_native(_NO_LIMIT)
+            finally:
+                for pc, handler in before.items():
+                    if self.entries.handler(pc) == breakpoint_handler:
+                        self.entries.set_handler(pc, handler)
+
+    def _step_delay_slot(self) -> Stop:
+        """Run the instruction in the delay slot alone: its `next` is an entry that stops."""
+        state = self.state
+        target = state.branch_target
+        with self.translations.suspended(state.pc, state.pc):
+            stop = self._run_native(_NO_LIMIT, ctypes.addressof(state) + CpuState.step_entry.offset)
+        if stop is Stop.BREAKPOINT:
+            state.pc = target
+            state.in_delay_slot = 0
+        elif state.in_delay_slot:
+            state.branch_target = target
+        return stop
+
+    def _ends_of_stretch(self, remaining: int) -> list[int]:
+        order: Literal["big", "little"] = "big" if self.big_endian else "little"
+        pc = self.state.pc
+        for _ in range(remaining):
+            if not self.address_space.page_flags[pc >> PAGE_SHIFT] & EXEC:
+                break
+            instruction = decode(int.from_bytes(self.address_space.read(pc, 4), order))
+            pc = pc + 4 & 0xFFFF_FFFF
+            if instruction is not None and instruction.flow.has_delay_slot:
+                return [pc, pc + 4 & 0xFFFF_FFFF] if instruction.flow is Flow.BRANCH_LIKELY else [pc]
+        return [pc]
+
+    def _run_native(self, limit: int, following: int | None = None) -> Stop:
+        """Enter native code until a stop that is not the engine's own affair.
+
+        `following`: the entry to run after the delay slot at pc, instead of the branch target's.
+        """
+        state = self.state
+        while True:
+            state.limit = limit
+            if self._stop_requested or state.pending_signals:
+                state.stop = Stop.LIMIT
+                return Stop.LIMIT
+            if state.pc & 3:
+                return self._address_error()
+            faulted = self._enter(following)
+            stop = Stop.MEMORY_FAULT if faulted else Stop(state.stop)
+            if stop is Stop.UNDECODED:
+                if not self._decode():
+                    return Stop.MEMORY_FAULT
+            elif stop is Stop.MEMORY_FAULT:
+                self._recover_state()
+                if not self._is_store_to_code():
+                    state.stop = stop
+                    return stop
+            elif stop is Stop.HOT:
+                self.translations.hot(state.hot_target)
+            elif stop is Stop.LIMIT and self.translations.install_ready() and not self._due(limit):
+                continue
+            else:
+                return stop
+
+    def _due(self, limit: int) -> bool:
+        return self._stop_requested or self.state.pending_signals != 0 or self.state.clock >= limit
+
+    def _enter(self, following: int | None) -> int:
+        state = self.state
+        entry = self.entries.address(state.pc)
+        state.last_branch = 0
+        if state.in_delay_slot:
+            state.last_branch = entry - ENTRY_SIZE
+            following = following or self.entries.address(state.branch_target)
+        else:
+            following = entry + ENTRY_SIZE
+        bias = state.clock + ENTRY_SIZE - following & 0xFFFF_FFFF_FFFF_FFFF
+        return self.native.enter(ctypes.addressof(state), entry, following, bias)
+
+    def _address_error(self) -> Stop:
+        state = self.state
+        state.stop = Stop.EXCEPTION
+        state.exception_code = ExceptionCode.ADEL
+        state.bad_virtual_address = state.pc
+        return Stop.EXCEPTION
+
+    def _decode(self) -> bool:
+        """Decode the instruction at pc; False if it cannot be fetched."""
+        state = self.state
+        page = state.pc >> PAGE_SHIFT
+        if not self.address_space.page_flags[page] & EXEC:
+            state.stop = Stop.MEMORY_FAULT
+            state.bad_virtual_address = state.pc
+            return False
+        self.address_space.mark_code(page)
+        word = self.address_space.read(state.pc, 4)
+        self.entries.fill(state.pc, int.from_bytes(word, "big" if self.big_endian else "little"))
+        return True
+
+    def _recover_state(self) -> None:
+        """Make the state precise at the instruction whose access the host refused."""
+        state = self.state
+        address = state.fault_address - state.memory_base
+        if not -(1 << 16) <= address < (1 << 32) + (1 << 16):
+            raise RuntimeError(
+                f"host fault at {state.fault_host_pc:#x} on {state.fault_address:#x}, which is not guest memory"
+            )
+        state.bad_virtual_address = address & 0xFFFF_FFFF
+        if not self.native.is_interpreter(state.fault_host_pc):
+            self.translations.recover_state(state.fault_host_pc)
+            return
+        registers = state.fault_registers
+        entry, following = registers[SAVED_ENTRY], registers[SAVED_NEXT]
+        state.pc = self.entries.pc_of(entry)
+        state.branch_target = self.entries.pc_of(following)
+        state.in_delay_slot = state.last_branch == entry - ENTRY_SIZE
+        state.clock = following + registers[SAVED_BIAS] - ENTRY_SIZE & 0xFFFF_FFFF_FFFF_FFFF
+
+    def _is_store_to_code(self) -> bool:
+        """A store that was only refused because its page holds decoded code: drop that, let it be repeated."""
+        state = self.state
+        page = state.bad_virtual_address >> PAGE_SHIFT
+        flags = self.address_space.page_flags[page]
+        if not (state.fault_registers[SAVED_PAGE_FAULT_ERROR] & _WRITE_FAULT and flags & CODE and flags & WRITE):
+            return False
+        self.address_space.unmark_code(page, page)
+        return True
+
+    def _code_changed(self, first_page: int, last_page: int) -> None:
+        self.translations.invalidate(first_page, last_page)
+        self.entries.forget(first_page, last_page)

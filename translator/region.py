@@ -1,0 +1,312 @@
+"""Regions: which blocks of guest code are translated together, found from a hot address.
+
+A region follows branches, calls (into the callee) and returns (to the call sites within the region), as far as
+the counters of tier 0 say that control has gone there. So a loop with the functions that it calls becomes one
+piece of control flow, and guest registers stay in host registers across guest calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from translator.decode import Instruction, decode
+from translator.encoding import Flow
+
+RETURN_ADDRESS: Final = 31
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What discovery may look at."""
+
+    word: Callable[[int], int | None]
+    """The instruction word at an address; None where no code can be read."""
+    heat: Callable[[int], int]
+    """How often a taken branch went to an address."""
+    warm: int = 16
+    """Heat from which an address belongs in a region; 0: follow every edge (no profile)."""
+    max_instructions: int = 1500
+    max_doubt: int = 3
+    """How many fall-through edges in a row are followed without evidence that control goes there."""
+
+
+@dataclass
+class Block:
+    """Straight-line code: instructions, then perhaps a branch with its delay slot."""
+
+    start: int
+    body: list[tuple[int, Instruction]] = field(default_factory=list)
+    branch: tuple[int, Instruction] | None = None
+    slot: tuple[int, Instruction] | None = None
+    end: int = 0
+    """Address of what follows the block."""
+
+    def instructions(self) -> Iterator[tuple[int, Instruction]]:
+        """All of them in program order."""
+        yield from self.body
+        if self.branch:
+            yield self.branch
+        if self.slot:
+            yield self.slot
+
+    def __len__(self) -> int:
+        return len(self.body) + (self.branch is not None) + (self.slot is not None)
+
+    @property
+    def branch_target(self) -> int | None:
+        """Where the branch goes, if that is a constant."""
+        if self.branch is None:
+            return None
+        pc, instruction = self.branch
+        if instruction.flow in (Flow.BRANCH, Flow.BRANCH_LIKELY):
+            return pc + 4 + 4 * instruction.offset & 0xFFFF_FFFF
+        if instruction.flow is Flow.JUMP:
+            return (pc + 4 & 0xF000_0000) | instruction.index << 2
+        return None
+
+    @property
+    def is_call(self) -> bool:
+        """Whether the branch links, so that control may come back to `end`."""
+        if self.branch is None:
+            return False
+        instruction = self.branch[1]
+        return instruction.mnemonic in ("jal", "bgezal", "bltzal", "bgezall", "bltzall") or (
+            instruction.mnemonic == "jalr" and instruction.rd != 0
+        )
+
+    @property
+    def is_return(self) -> bool:
+        """Whether the block ends in `jr $ra`."""
+        return (
+            self.branch is not None and self.branch[1].mnemonic == "jr" and self.branch[1].rs == RETURN_ADDRESS
+        )
+
+    @property
+    def falls_through(self) -> bool:
+        """Whether control may reach `end` without a jump."""
+        if self.branch is None:
+            return not (self.body and self.body[-1][1].flow is Flow.EXCEPTION)
+        pc, instruction = self.branch
+        if instruction.flow not in (Flow.BRANCH, Flow.BRANCH_LIKELY):
+            return False
+        return not (instruction.mnemonic in ("beq", "bgezal") and _is_always_taken(instruction))
+
+
+def _is_always_taken(instruction: Instruction) -> bool:
+    if instruction.mnemonic == "beq":
+        return instruction.rs == instruction.rt
+    return instruction.rs == 0
+
+
+@dataclass
+class Region:
+    """Blocks by address, and where control can enter."""
+
+    seed: int
+    blocks: dict[int, Block]
+    entries: list[int]
+    """Addresses at which tier 0 and other regions may enter; the seed first."""
+    returns: dict[int, list[int]]
+    """Block that ends in `jr $ra` → return points within the region."""
+    indirect: dict[int, list[int]]
+    """Block that ends in another `jr` or `jalr` → targets within the region that have been seen."""
+
+    def successors(self, block: Block) -> list[int]:
+        """Blocks of the region that control may go to from `block`."""
+        targets = list(self.returns.get(block.start, ())) + list(self.indirect.get(block.start, ()))
+        if block.branch_target is not None:
+            targets.insert(0, block.branch_target)
+        if block.falls_through:
+            targets.append(block.end)
+        return [target for target in targets if target in self.blocks]
+
+    def words(self) -> dict[int, int]:
+        """Every guest instruction word the region was made from, by address."""
+        return {pc: i.word for block in self.blocks.values() for pc, i in block.instructions()}
+
+    def retreating_edges(self) -> set[tuple[int, int]]:
+        """Edges that close a cycle in a depth-first walk from the entries: every cycle has one."""
+        edges: set[tuple[int, int]] = set()
+        done: set[int] = set()
+        for entry in self.entries:
+            if entry in done:
+                continue
+            on_path = {entry}
+            stack = [(entry, iter(self.successors(self.blocks[entry])))]
+            done.add(entry)
+            while stack:
+                start, successors = stack[-1]
+                for target in successors:
+                    if target in on_path:
+                        edges.add((start, target))
+                    elif target not in done:
+                        done.add(target)
+                        on_path.add(target)
+                        stack.append((target, iter(self.successors(self.blocks[target]))))
+                        break
+                else:
+                    on_path.discard(start)
+                    stack.pop()
+        return edges
+
+
+class _Discovery:
+    """The walk that finds a region."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.leaders: dict[int, int] = {}
+        """Address of a block → the least doubt with which it was reached."""
+        self.size = 0
+
+    def is_warm(self, pc: int) -> bool:
+        return self.profile.warm == 0 or self.profile.heat(pc) >= self.profile.warm
+
+    def scan(self, start: int, leaders: dict[int, int]) -> Block | None:
+        """The block from `start`, ended by a branch, an exception, another leader or unknown code."""
+        block = Block(start)
+        pc = start
+        while True:
+            word = self.profile.word(pc)
+            instruction = decode(word) if word is not None else None
+            if instruction is None or len(block.body) >= 256:
+                break
+            if instruction.flow.has_delay_slot:
+                slot_word = self.profile.word(pc + 4)
+                slot = decode(slot_word) if slot_word is not None else None
+                if slot is None or slot.flow is not Flow.NEXT:
+                    break  # unpredictable, or not there: tier 0 does it
+                block.branch = (pc, instruction)
+                block.slot = (pc + 4, slot)
+                pc += 8
+                break
+            block.body.append((pc, instruction))
+            pc += 4
+            if instruction.flow is Flow.EXCEPTION or pc in leaders:
+                break
+        block.end = pc & 0xFFFF_FFFF
+        return block if len(block) else None
+
+    def walk(self, seed: int) -> None:
+        queue = [(seed, 0)]
+        while queue and self.size < self.profile.max_instructions:
+            start, doubt = queue.pop(0)
+            if self.is_warm(start):
+                doubt = 0
+            known = self.leaders.get(start)
+            if known is not None and known <= doubt:
+                continue
+            block = self.scan(start, self.leaders)
+            if block is None:
+                continue
+            if known is None:
+                self.size += len(block)
+            self.leaders[start] = doubt
+            queue += self.edges(block, doubt)
+
+    def edges(self, block: Block, doubt: int) -> Iterator[tuple[int, int]]:
+        target = block.branch_target
+        if target is not None and self.is_warm(target):
+            yield target, 0
+        if block.is_call:
+            if self.is_warm(block.end):
+                yield block.end, 0
+        elif block.falls_through and doubt < self.profile.max_doubt:
+            yield block.end, doubt + 1
+        elif block.branch is None and block.body and block.body[-1][1].mnemonic == "syscall":
+            yield block.end, doubt + 1
+        elif block.branch is not None and target is None and not block.is_return:
+            yield from ((seen, 0) for seen in self.seen_nearby(block.branch[0]))
+
+    def seen_nearby(self, pc: int) -> list[int]:
+        """Warm addresses around an indirect jump: the cases of a switch, mostly."""
+        if self.profile.warm == 0:
+            return []
+        reach = range(max(pc - 4096, 0) & ~3, pc + 4096, 4)
+        return [at for at in reach if self.profile.heat(at) >= self.profile.warm][:128]
+
+
+def discover(seed: int, profile: Profile) -> Region | None:
+    """The region to translate because `seed` is hot; None if there is no translatable code there."""
+    discovery = _Discovery(profile)
+    discovery.walk(seed)
+    blocks: dict[int, Block] = {}
+    for start in sorted(discovery.leaders):
+        block = discovery.scan(start, discovery.leaders)
+        if block is not None:
+            blocks[start] = block
+    if seed not in blocks:
+        return None
+    region = Region(seed, blocks, [seed], {}, {})
+    _find_returns(region)
+    _find_indirect(region, discovery)
+    region.entries += _other_entries(region, discovery)
+    return region
+
+
+def _find_returns(region: Region) -> None:
+    """Which return points each `jr $ra` may go to: walk every callee without entering what it calls."""
+    for caller in list(region.blocks.values()):
+        callee = caller.branch_target
+        if not caller.is_call or callee not in region.blocks or caller.end not in region.blocks:
+            continue
+        assert callee is not None
+        for start in _body_of(region, callee):
+            if region.blocks[start].is_return:
+                points = region.returns.setdefault(start, [])
+                if caller.end not in points:
+                    points.append(caller.end)
+
+
+def _body_of(region: Region, function: int) -> set[int]:
+    seen: set[int] = set()
+    stack = [function]
+    while stack:
+        start = stack.pop()
+        block = region.blocks.get(start)
+        if block is None or start in seen:
+            continue
+        seen.add(start)
+        if block.is_call or block.falls_through:
+            stack.append(block.end)
+        if not block.is_call and block.branch_target is not None:
+            stack.append(block.branch_target)
+    return seen
+
+
+def _find_indirect(region: Region, discovery: _Discovery) -> None:
+    for block in region.blocks.values():
+        if block.branch is None or block.branch_target is not None or block.is_return:
+            continue
+        seen = [at for at in discovery.seen_nearby(block.branch[0]) if at in region.blocks]
+        statically_reached = _static_targets(region)
+        region.indirect[block.start] = [at for at in seen if at not in statically_reached]
+
+
+def _static_targets(region: Region) -> set[int]:
+    targets = {block.branch_target for block in region.blocks.values() if block.branch_target is not None}
+    targets |= {block.end for block in region.blocks.values() if block.is_call or block.falls_through}
+    return targets
+
+
+def _other_entries(region: Region, discovery: _Discovery) -> list[int]:
+    """Return points of calls that leave the region, and of system calls; never a delay slot.
+
+    A predecoded entry that is entered as a delay slot must do one instruction, not run a region.
+    """
+    entries = []
+    for block in region.blocks.values():
+        leaves = block.is_call and block.branch_target not in region.blocks
+        traps = block.branch is None and not block.falls_through
+        if (leaves or traps) and block.end in region.blocks and block.end != region.seed:
+            entries.append(block.end)
+    return [entry for entry in dict.fromkeys(entries) if not follows_branch(entry, discovery.profile.word)]
+
+
+def follows_branch(pc: int, word: Callable[[int], int | None]) -> bool:
+    """Whether the instruction before `pc` has a delay slot, so that `pc` may be one."""
+    before = word(pc - 4 & 0xFFFF_FFFF)
+    instruction = decode(before) if before is not None else None
+    return instruction is not None and instruction.flow.has_delay_slot

@@ -1,0 +1,438 @@
+"""A region as one LLVM function, with one small function for each of its entries.
+
+Every guest register is a stack slot that LLVM's SROA turns into SSA values. Where the region can be left –
+branches to elsewhere, exceptions, stop requests at cycles –, the slots that may have changed are stored to the CPU
+state. What a memory access that faults would need is recorded by a stack map in front of it, which costs no
+instruction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from translator.encoding import Flow
+from translator.float_ir import FloatChecking
+from translator.float_routines import float_declarations
+from translator.ir import UNLIKELY_METADATA, FunctionBuilder, IrValue, intrinsic_declarations
+from translator.native_cpu import CONVENTION, PARAMETERS, load_field, store_field
+from translator.predecode import ENTRY_SIZE
+from translator.region import Block, Region
+from translator.region_cpu import RegionCpu, RegionOperands, is_float_control, load_from_state, store_to_state
+from translator.region_variables import FloatLayout, Variable
+from translator.state import ExceptionCode, Stop
+from translator.window_access import STACKMAP_DECLARATION
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What a translation depends on besides the code: part of the key of every translation."""
+
+    big_endian: bool = False
+    wide_fpu: bool = False
+    float_checked: bool = False
+    count_instructions: bool = False
+
+    def key(self) -> str:
+        flags = (self.big_endian, self.wide_fpu, self.float_checked, self.count_instructions)
+        return "".join("01"[flag] for flag in flags)
+
+
+@dataclass
+class AccessPoint:
+    """How to find the guest's state when the access behind a stack map faults.
+
+    The stack map's locations are: the clock, the outcome or target of the branch if the access is in a delay
+    slot, then `variables` in order (the dirty ones; all others are in the CPU state).
+    """
+
+    pc: int
+    retired: int
+    """Instructions of the block retired before this one, if the region counts."""
+    slot_targets: tuple[int, int] | None = None
+    """In the delay slot of a conditional branch: (taken, not taken)."""
+    in_jump_slot: bool = False
+    variables: list[tuple[int, str]] = field(default_factory=list)
+    """(offset in the CPU state, LLVM type there)."""
+
+
+@dataclass
+class RegionIr:
+    """The LLVM module of a region, and what the run time must know about it."""
+
+    text: str
+    entries: dict[int, str]
+    """Guest address → symbol."""
+    access_points: list[AccessPoint]
+    """By stack map number."""
+
+
+def emit_region(region: Region, mode: Mode, source_lines: bool = False) -> RegionIr:
+    """Translate `region`. `source_lines` adds debug locations whose line is the guest address / 4."""
+    return _RegionEmitter(region, mode, source_lines).emit()
+
+
+class _RegionEmitter:
+    """Emits the blocks in order; what depends on the whole region is deferred until all are known."""
+
+    def __init__(self, region: Region, mode: Mode, source_lines: bool) -> None:
+        self.region = region
+        self.mode = mode
+        self.source_lines = source_lines
+        self.builder = FunctionBuilder()
+        self.access_points: list[AccessPoint] = []
+        self.deferred: list[tuple[int, Callable[[], list[str]]]] = []
+        self.retreating = region.retreating_edges()
+        self.written_in: dict[int, set[Variable]] = {}
+        self.dirty_at: dict[int, set[Variable]] = {}
+        self.block: Block = Block(0)
+        self.retired = 0
+        checking = FloatChecking.ALWAYS if mode.float_checked else FloatChecking.NEVER
+        layout = FloatLayout(mode.wide_fpu)
+        for block in region.blocks.values():
+            for _, instruction in block.instructions():
+                for name in _doubleword_fields(instruction.encoding):
+                    layout.note_doubleword(instruction.field(name))
+        self.cpu = RegionCpu(self.builder, self, layout, big_endian=mode.big_endian, checking=checking)
+        self.in_slot = False
+
+    def emit(self) -> RegionIr:
+        for block in self.region.blocks.values():
+            self.emit_block(block)
+        self.find_dirty()
+        body = self.resolve()
+        entries = {pc: f"region_{self.region.seed:08x}_entry_{pc:08x}" for pc in self.region.entries}
+        prologue = self.prologue()
+        name = f"region_{self.region.seed:08x}"
+        text = "\n".join([f"define internal {CONVENTION} void @{name}({PARAMETERS}) nounwind {{", *prologue, *body, "}"])
+        thunks = [_entry_thunk(symbol, name, index) for index, symbol in enumerate(entries.values())]
+        text = "\n".join([text, *thunks])
+        declarations = [
+            STACKMAP_DECLARATION,
+            *(f"declare {CONVENTION} void @{routine}({PARAMETERS})" for routine in _ROUTINES),
+            "declare i64 @llvm.readcyclecounter()",
+            intrinsic_declarations(text),
+            float_declarations(text),
+            UNLIKELY_METADATA,
+        ]
+        return RegionIr("\n".join([text, *declarations]), entries, self.access_points)
+
+    # Blocks.
+
+    def emit_block(self, block: Block) -> None:
+        cpu = self.cpu
+        self.block = block
+        self.retired = 0
+        self.builder.block(_label(block.start))
+        cpu.start_block()
+        for pc, instruction in block.body:
+            self.emit_instruction(pc, instruction)
+        if block.branch is None:
+            if block.falls_through:
+                self.count(len(block))
+                self.go(block.end)
+        else:
+            self.emit_branch(block)
+        self.written_in[block.start] = set(cpu.written)
+
+    def emit_instruction(self, pc: int, instruction: Any) -> None:
+        self.cpu.instruction_address = pc
+        instruction.encoding.semantics(self.cpu, RegionOperands(self.builder, instruction))
+        if instruction.flow is Flow.EXCEPTION:
+            self.builder.emit("unreachable")
+        self.retired += 1
+
+    def emit_branch(self, block: Block) -> None:
+        assert block.branch is not None and block.slot is not None
+        self.emit_instruction(*block.branch)
+        flow = block.branch[1].flow
+        if flow is Flow.BRANCH_LIKELY:
+            self.emit_likely(block)
+            return
+        self.in_slot = True
+        self.emit_instruction(*block.slot)
+        self.in_slot = False
+        self.count(len(block))
+        if flow is Flow.BRANCH:
+            self.emit_two_ways(block)
+        elif flow is Flow.JUMP:
+            assert block.branch_target is not None
+            self.go(block.branch_target)
+        else:
+            self.emit_register_jump(block)
+
+    def emit_two_ways(self, block: Block) -> None:
+        condition, target = self.cpu.condition, block.branch_target
+        assert condition is not None and target is not None
+        if condition.number is not None:
+            self.go(target if condition.number else block.end)
+            return
+        taken, not_taken = self.edge_label(target), self.edge_label(block.end)
+        self.builder.branch_if(condition, taken, not_taken)
+        self.finish_edge(taken, target)
+        self.finish_edge(not_taken, block.end)
+
+    def emit_likely(self, block: Block) -> None:
+        condition, target = self.cpu.condition, block.branch_target
+        assert condition is not None and target is not None and block.slot is not None
+        taken, nullified = self.builder.label("taken"), self.builder.label("nullified")
+        self.builder.branch_if(condition, taken, nullified)
+        self.builder.block(nullified)
+        self.count(len(block) - 1)
+        self.go(block.end)
+        self.builder.block(taken)
+        self.cpu.known = dict(self.cpu.known)
+        self.cpu.condition = self.cpu.constant(1, 1)
+        self.in_slot = True
+        self.emit_instruction(*block.slot)
+        self.in_slot = False
+        self.count(len(block))
+        self.go(target)
+
+    def emit_register_jump(self, block: Block) -> None:
+        target = self.cpu.target
+        assert target is not None
+        known = self.region.returns.get(block.start) or self.region.indirect.get(block.start) or []
+        elsewhere = self.builder.label("elsewhere")
+        labels = {pc: self.edge_label(pc) for pc in known if pc in self.region.blocks}
+        cases = " ".join(f"i32 {pc}, label %{label}" for pc, label in labels.items())
+        self.builder.emit(f"switch i32 {target.name}, label %{elsewhere} [ {cases} ]")
+        for pc, label in labels.items():
+            self.finish_edge(label, pc)
+        self.builder.block(elsewhere)
+        clock = self.clock()
+        self.defer_stores()
+        address = self.builder.assign("address", f"zext i32 {target.name} to i64")
+        pointer = self.builder.assign("address_pointer", f"inttoptr i64 {address} to ptr")
+        self.tail_call("leave_region_to_address", pointer, "%next", clock.name)
+
+    def go(self, target: int) -> None:
+        """End the IR block by going to the guest address `target`."""
+        label = self.edge_label(target)
+        self.builder.emit(f"br label %{label}")
+        self.finish_edge(label, target)
+
+    def edge_label(self, target: int) -> str:
+        """Where an edge from the current block to `target` leads: the block itself, or code of the edge."""
+        if target in self.region.blocks and (self.block.start, target) not in self.retreating:
+            return _label(target)
+        return self.builder.label(f"to_{target:08x}")
+
+    def finish_edge(self, label: str, target: int) -> None:
+        """Emit the code of an edge, if it has any: leaving the region, or looking for a stop request."""
+        if label == _label(target):
+            return
+        self.builder.block(label)
+        if target not in self.region.blocks:
+            self.leave_to(target, "leave_region")
+            return
+        at = self.builder.assign("limit.at", f"getelementptr i8, ptr %state, i64 {_offset('limit')}")
+        limit = IrValue(self.builder, self.builder.assign("limit", f"load volatile i64, ptr {at}"), 64)
+        stop = self.builder.label("stop")
+        due = limit.le_unsigned(self.clock()) if self.mode.count_instructions else limit.eq(0)
+        self.builder.branch_if(due, stop, _label(target), unlikely=True)
+        self.builder.block(stop)
+        self.leave_to(target, "leave_at_entry_limit")
+
+    # Leaving.
+
+    def clock(self) -> IrValue:
+        return IrValue(self.builder, self.builder.assign("clock", "load i64, ptr %clock"), 64)
+
+    def count(self, instructions: int) -> None:
+        """Advance the clock by what the block has retired."""
+        if self.mode.count_instructions:
+            advanced = self.clock() + ENTRY_SIZE * instructions
+            self.builder.emit(f"store {advanced.typed()}, ptr %clock")
+
+    def leave_to(self, target: int, routine: str) -> None:
+        """Store what is dirty and go on at the entry of `target` in tier 0, or another region."""
+        clock = self.clock()
+        self.defer_stores()
+        self.leave_by(routine, target, target + 4, clock)
+
+    def leave_by(self, routine: str, pc: int, following: int | IrValue, clock_before: IrValue) -> None:
+        """Tail-call `routine` with the entries of `pc` and `following`; `clock_before` the one at pc."""
+        builder = self.builder
+        base = load_field(builder, "entries_base", "ptr")
+        entry = builder.assign("exit", f"getelementptr i8, ptr {base}, i64 {4 * pc}")
+        if isinstance(following, int):
+            following = builder.constant(following & 0xFFFF_FFFF, 32)
+        distance = following.zext(64) << 2
+        after = builder.assign("after", f"getelementptr i8, ptr {base}, i64 {distance.name}")
+        position = IrValue(builder, builder.assign("position", f"ptrtoint ptr {after} to i64"), 64)
+        bias = clock_before + ENTRY_SIZE - position
+        self.tail_call(routine, entry, after, bias.name)
+
+    def tail_call(self, routine: str, entry: str, following: str, bias: str) -> None:
+        handlers = load_field(self.builder, "handlers_base", "ptr")
+        self.builder.emit(
+            f"musttail call {CONVENTION} void @{routine}"
+            f"(ptr %state, ptr %memory, ptr {handlers}, ptr {entry}, ptr {following}, i64 {bias})"
+        )
+        self.builder.emit("ret void")
+
+    def leave_with_exception(self, code: ExceptionCode, coprocessor: int) -> None:
+        store_field(self.builder, "exception_code", f"i32 {int(code)}")
+        store_field(self.builder, "coprocessor", f"i32 {coprocessor}")
+        self.leave_here(Stop.EXCEPTION)
+
+    def leave_with_stop(self, stop: Stop) -> None:
+        self.leave_here(stop)
+
+    def leave_here(self, stop: Stop) -> None:
+        """Leave before the instruction being emitted, with its delay-slot state."""
+        clock = self.clock()
+        if self.mode.count_instructions:
+            clock = clock + ENTRY_SIZE * self.retired
+        pc = self.cpu.instruction_address
+        following: int | IrValue = self.slot_target() if self.in_slot else pc + 4
+        last_branch = pc - 4 if self.in_slot else 0
+        base = load_field(self.builder, "entries_base", "i64")
+        branch = IrValue(self.builder, base, 64) + 4 * last_branch
+        store_field(self.builder, "last_branch", branch.typed())
+        self.defer_stores()
+        self.leave_by(f"leave_at_entry_{stop.name.lower()}", pc, following, clock)
+
+    def slot_target(self) -> IrValue:
+        """Where control goes after the delay slot being emitted."""
+        if self.cpu.target is not None:
+            return self.cpu.target
+        target = self.builder.constant(self.block.branch_target or 0, 32)
+        if self.cpu.condition is None:
+            return target
+        return self.cpu.condition.select(target, self.builder.constant(self.block.end, 32))
+
+    def defer(self, produce: Callable[[], list[str]]) -> None:
+        self.deferred.append((len(self.builder.lines), produce))
+        self.builder.lines.append("")
+
+    def defer_stores(self) -> None:
+        """Here the dirty variables are stored to the CPU state."""
+        start, written = self.block.start, set(self.cpu.written)
+
+        def stores() -> list[str]:
+            dirty = self.dirty_at[start] | written
+            return [line for v in self.ordered(dirty) for line in store_to_state(self.builder, v)]
+
+        self.defer(stores)
+
+    def note_access(self) -> None:
+        number = len(self.access_points)
+        pc = self.cpu.instruction_address
+        point = AccessPoint(pc, self.retired if self.mode.count_instructions else 0)
+        self.access_points.append(point)
+        leading = [self.clock().typed()]
+        if self.in_slot:
+            if self.cpu.target is not None:
+                point.in_jump_slot = True
+                leading.append(self.cpu.target.typed())
+            elif self.cpu.condition is not None and self.cpu.condition.number is None:
+                point.slot_targets = (self.block.branch_target or 0, self.block.end)
+                leading.append(self.cpu.condition.zext(32).typed())
+            else:
+                target = self.slot_target().number or 0
+                point.slot_targets = (target, target)
+                leading.append("i32 1")
+        start, written, known = self.block.start, set(self.cpu.written), dict(self.cpu.known)
+
+        def stack_map() -> list[str]:
+            lines: list[str] = []
+            operands = list(leading)
+            for variable in self.ordered(self.dirty_at[start] | written):
+                value = known.get(variable)
+                name = value.known_as(variable.kind) if value is not None else None
+                if name is None:
+                    name = self.builder.fresh(f"{variable.name}.live")
+                    lines.append(f"  {name} = load {variable.kind}, ptr %{variable.name}")
+                operands.append(f"{variable.kind} {name}")
+                point.variables.append((variable.offset, variable.state_kind))
+            lines.append(
+                f"  call void (i64, i32, ...) @llvm.experimental.stackmap(i64 {number}, i32 0, {', '.join(operands)})"
+            )
+            return lines
+
+        self.defer(stack_map)
+
+    def float_variables(self) -> list[Variable]:
+        return [variable for variable in self.cpu.used if is_float_control(variable)]
+
+    # The whole region.
+
+    def ordered(self, variables: Iterable[Variable]) -> list[Variable]:
+        return sorted(variables, key=lambda variable: variable.offset)
+
+    def find_dirty(self) -> None:
+        """Forward data flow: which variables may differ from the CPU state at the start of each block."""
+        self.dirty_at = {start: set() for start in self.region.blocks}
+        work = list(self.region.blocks)
+        while work:
+            start = work.pop()
+            block = self.region.blocks[start]
+            leaving = self.dirty_at[start] | self.written_in[start]
+            for target in self.region.successors(block):
+                if not leaving <= self.dirty_at[target]:
+                    self.dirty_at[target] |= leaving
+                    work.append(target)
+
+    def resolve(self) -> list[str]:
+        """The body's lines with what was deferred put in."""
+        lines: list[str] = []
+        position = 0
+        for at, produce in self.deferred:
+            lines += self.builder.lines[position:at]
+            lines += produce()
+            position = at + 1
+        return lines + self.builder.lines[position:]
+
+    def prologue(self) -> list[str]:
+        """Stack slots, loaded from the CPU state; then to the block of the entry, whose number is in %next."""
+        lines = ["enter:"]
+        for variable in self.cpu.used:
+            lines.append(f"  %{variable.name} = alloca {variable.kind}")
+        lines.append("  %clock = alloca i64")
+        for variable in self.cpu.used:
+            lines += load_from_state(self.builder, variable)
+        lines.append("  %entry.position = ptrtoint ptr %entry to i64")
+        lines.append("  %entry.clock = add i64 %entry.position, %bias")
+        lines.append("  store i64 %entry.clock, ptr %clock")
+        first, *others = self.region.entries
+        lines.append("  %entry.number = ptrtoint ptr %next to i64")
+        cases = " ".join(f"i64 {n}, label %{_label(pc)}" for n, pc in enumerate(others, 1))
+        lines.append(f"  switch i64 %entry.number, label %{_label(first)} [ {cases} ]")
+        return lines
+
+
+_ROUTINES = (
+    "leave_region",
+    "leave_region_to_address",
+    "leave_at_entry_limit",
+    "leave_at_entry_exception",
+    "leave_at_entry_fpu_mode",
+)
+
+
+def _entry_thunk(symbol: str, region: str, index: int) -> str:
+    return f"""\
+define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
+  %number = inttoptr i64 {index} to ptr
+  musttail call {CONVENTION} void @{region}(ptr %state, ptr %memory, ptr %handlers, ptr %entry, ptr %number, i64 %bias)
+  ret void
+}}"""
+
+
+def _label(pc: int) -> str:
+    return f"block_{pc:08x}"
+
+
+def _offset(field_name: str) -> int:
+    from translator.state import OFFSET
+
+    return OFFSET[field_name]
+
+
+def _doubleword_fields(encoding: Any) -> frozenset[str]:
+    from translator.dataflow import dataflow
+
+    return dataflow(encoding).register_fields("fpr64")
