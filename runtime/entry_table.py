@@ -71,10 +71,13 @@ class EntryTable:
         """How often a taken branch went to `pc`."""
         return ctypes.c_uint32.from_address(self.address(pc) + COUNTER_OFFSET).value
 
-    def counters(self, pc: int, count: int) -> list[int]:
-        """The counters of `count` instructions from `pc`."""
-        words = (ctypes.c_uint32 * (4 * count)).from_address(self.address(pc))
-        return words[3::4]
+    def counters(self, pc: int, count: int) -> bytes:
+        """The counters of `count` instructions from `pc`, four bytes each."""
+        entries = memoryview(ctypes.string_at(self.address(pc), count * ENTRY_SIZE)).cast("I")
+        return entries[COUNTER_OFFSET // 4 :: ENTRY_SIZE // 4].tobytes()
+
+    def reset_counter(self, pc: int) -> None:
+        ctypes.c_uint32.from_address(self.address(pc) + COUNTER_OFFSET).value = 0
 
     def forget(self, first_page: int, last_page: int) -> None:
         """Make every entry of these pages undecoded."""

@@ -1,10 +1,310 @@
-"""stub"""
+"""The translated regions of one vCPU: asked for when an address is hot, installed, dropped when their code changes."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+from runtime.address_space import EXEC, PAGE_SHIFT, PAGE_SIZE
+from runtime.code_arena import CodeArenaFull
+from runtime.compile_service import CompileService
+from runtime.disk_cache import DiskCache
+from runtime.host_faults import DWARF_TO_SAVED
+from runtime.object_loader import LoadedObject, ObjectError, load_object
+from runtime.stack_maps import Location, LocationKind, StackMaps
+from translator.state import CpuState
+from translator.translation import Mode, Translation
+
+if TYPE_CHECKING:
+    from runtime.vcpu import Vcpu
+
+_DWARF_RSP: Final = 7
+_DWARF_FIRST_XMM: Final = 17
+_TYPE_SIZE: Final = {"i8": 1, "i32": 4, "i64": 8, "float": 4, "double": 8}
+_KEY_CODE: Final = 64
+"""Bytes of code at the hot address that name a translation in the disk cache."""
+
+
+@dataclass
+class InstalledRegion:
+    """A translation in the code arena."""
+
+    translation: Translation
+    loaded: LoadedObject
+    originals: dict[int, int] = field(default_factory=dict)
+    """Entry address → the tier-0 handler offset that the region's entry replaced."""
+    stack_maps: StackMaps | None = None
+
+    def pages(self) -> set[int]:
+        """Numbers of the guest pages its code lies in."""
+        return {
+            page
+            for start, code in self.translation.code
+            for page in range(start >> PAGE_SHIFT, (start + len(code) - 1 >> PAGE_SHIFT) + 1)
+        }
+
+
+@dataclass
+class TranslationCounts:
+    """For `--stats`."""
+
+    requested: int = 0
+    installed: int = 0
+    from_cache: int = 0
+    invalidated: int = 0
+    outdated: int = 0
+    """Came back from the compiler when the guest had already changed the code."""
+    code_bytes: int = 0
+    instructions: int = 0
+
+
 class Translations:
-    def __init__(self,*a,**k): pass
+    """Regions by entry address, by page, and by place in the arena."""
+
+    def __init__(
+        self,
+        vcpu: Vcpu,
+        engine: Literal["interpreter", "translator", "auto"],
+        cache: DiskCache,
+        *,
+        count_instructions: bool,
+    ) -> None:
+        self._vcpu = vcpu
+        self._enabled = engine != "interpreter"
+        self._cache = cache
+        self._count_instructions = count_instructions
+        self.counts = TranslationCounts()
+        self.failures: list[str] = []
+        self._requested: set[int] = set()
+        self._by_entry: dict[int, InstalledRegion] = {}
+        self._by_page: dict[int, list[InstalledRegion]] = {}
+        self._by_offset: list[tuple[int, InstalledRegion]] = []
+        self._service: CompileService | None = None
+        self._suspended = False
+        self._ready = False
+
+    def close(self) -> None:
+        """End the compile worker."""
+        if self._service is not None:
+            self._service.close()
+
+    # Requests.
+
+    def mode(self) -> Mode:
+        """What translations made now depend on."""
+        return Mode(
+            big_endian=self._vcpu.big_endian,
+            wide_fpu=self._vcpu.wide_fpu,
+            float_checked=bool(self._vcpu.state.float_checked),
+            count_instructions=self._count_instructions,
+        )
+
+    def hot(self, seed: int) -> None:
+        """Have the region at `seed` translated, unless that is under way or done."""
+        if not self._enabled or seed in self._requested or seed in self._by_entry:
+            return
+        self._requested.add(seed)
+        self.counts.requested += 1
+        cached = self._from_cache(seed)
+        if cached is not None and self._install(cached):
+            self.counts.from_cache += 1
+            return
+        self._started_service().request(seed, _flags(self.mode()))
+
+    def install_ready(self) -> None:
+        """Install what has been compiled since the last call."""
+        if not self._ready or self._suspended or self._service is None:
+            return
+        self._ready = False
+        self.failures = self._service.failures
+        for seed, translation in self._service.take():
+            if translation is None:
+                continue
+            if self._install(translation):
+                self._cache.store(self._cache_name(seed), translation.to_bytes())
+            else:
+                self.counts.outdated += 1
+                self._requested.discard(seed)
+
+    def _started_service(self) -> CompileService:
+        if self._service is None:
+            self._service = CompileService(self, self._notify)
+        return self._service
+
+    def _notify(self) -> None:
+        """Called in the compile thread: make the vCPU's thread come by."""
+        self._ready = True
+        self._vcpu.state.limit = 0
+
+    def code_page(self, number: int) -> tuple[bytes, bytes] | None:
+        """For the compile worker; see `compile_service.GuestCode`. Called in the compile thread."""
+        space = self._vcpu.address_space
+        if number >= 1 << 20 or not space.page_flags[number] & EXEC:
+            return None
+        try:
+            code = space.read(number << PAGE_SHIFT, PAGE_SIZE)
+        except Exception:  # noqa: BLE001  unmapped meanwhile by the vCPU's thread: not readable any more
+            return None
+        return code, self._vcpu.entries.counters(number << PAGE_SHIFT, PAGE_SIZE // 4)
+
+    # The disk cache.
+
+    def _cache_name(self, seed: int) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(f"{seed:x} {self.mode().key()} ".encode())
+        digest.update(self._readable_code(seed))
+        return f"regions/{digest.hexdigest()}"
+
+    def _readable_code(self, seed: int) -> bytes:
+        end = min(seed + _KEY_CODE, (seed | PAGE_SIZE - 1) + 1)
+        return self._vcpu.address_space.read(seed, end - seed)
+
+    def _from_cache(self, seed: int) -> Translation | None:
+        data = self._cache.load(self._cache_name(seed))
+        if data is None:
+            return None
+        try:
+            return Translation.from_bytes(data)
+        except (ValueError, EOFError, TypeError):
+            return None
+
+    # Installing and dropping.
+
+    def _install(self, translation: Translation) -> bool:
+        """Put a translation to use; False if the guest's code is no longer what it was made from."""
+        if not self._is_current(translation):
+            return False
+        native = self._vcpu.native
+        try:
+            loaded = load_object(translation.object_code, native.arena, native.handlers)
+        except CodeArenaFull:
+            self._drop_all()
+            loaded = load_object(translation.object_code, native.arena, native.handlers)
+        except ObjectError:
+            return False
+        region = InstalledRegion(translation, loaded)
+        space = self._vcpu.address_space
+        for page in region.pages():
+            space.mark_code(page)
+            self._by_page.setdefault(page, []).append(region)
+        for pc, symbol in translation.entries.items():
+            if pc not in self._by_entry:
+                self._by_entry[pc] = region
+                region.originals[pc] = self._vcpu.entries.handler(pc)
+                self._vcpu.entries.set_handler(pc, loaded.symbols[symbol])
+        self._by_offset.append((loaded.offset, region))
+        self._by_offset.sort(key=lambda item: item[0])
+        self.counts.installed += 1
+        self.counts.code_bytes += loaded.size
+        self.counts.instructions += translation.instructions
+        return True
+
+    def _is_current(self, translation: Translation) -> bool:
+        space = self._vcpu.address_space
+        for start, code in translation.code:
+            pages = range(start >> PAGE_SHIFT, (start + len(code) - 1 >> PAGE_SHIFT) + 1)
+            if not all(space.page_flags[page] & EXEC for page in pages):
+                return False
+            if space.read(start, len(code)) != code:
+                return False
+        return True
+
+    def _drop(self, region: InstalledRegion) -> None:
+        for page in region.pages():
+            self._by_page[page].remove(region)
+        for pc, handler in region.originals.items():
+            del self._by_entry[pc]
+            self._vcpu.entries.set_handler(pc, handler)
+            self._vcpu.entries.reset_counter(pc)
+        self._requested.discard(region.translation.seed)
+        self._by_offset = [item for item in self._by_offset if item[1] is not region]
+        self._vcpu.native.arena.free(region.loaded.offset, region.loaded.size)
+        self.counts.code_bytes -= region.loaded.size
+
+    def _drop_all(self) -> None:
+        for _, region in list(self._by_offset):
+            self._drop(region)
+
+    def invalidate(self, first_page: int, last_page: int) -> None:
+        """The code of these pages is about to change."""
+        for page in range(first_page, last_page + 1):
+            for region in list(self._by_page.get(page, ())):
+                self._drop(region)
+                self.counts.invalidated += 1
+        self._requested = {pc for pc in self._requested if not first_page <= pc >> PAGE_SHIFT <= last_page}
+
+    def mode_changed(self) -> None:
+        """Translations of the old mode must not run any more."""
+        self._drop_all()
+        self._requested.clear()
+
     @contextmanager
-    def suspended(self,a,b): yield
-    def hot(self,t): pass
-    def install_ready(self): return False
-    def invalidate(self,a,b): pass
-    def close(self): pass
+    def suspended(self, first: int, last: int) -> Iterator[None]:
+        """While this lasts, entries from `first` to `last` run in tier 0, instruction by instruction."""
+        entries = self._vcpu.entries
+        inside = [pc for pc in self._by_entry if first <= pc <= last]
+        before = {pc: entries.handler(pc) for pc in inside}
+        for pc in inside:
+            entries.set_handler(pc, self._by_entry[pc].originals[pc])
+        self._suspended = True
+        try:
+            yield
+        finally:
+            self._suspended = False
+            for pc, handler in before.items():
+                if pc in self._by_entry:
+                    self._by_entry[pc].originals[pc] = entries.handler(pc)
+                    entries.set_handler(pc, handler)
+
+    # Faults.
+
+    def recover_state(self, host_pc: int) -> None:
+        """Write the guest's registers, as they were at a host fault in a region, to the CPU state."""
+        offset = host_pc - self._vcpu.native.arena.base
+        index = bisect_right(self._by_offset, offset, key=lambda item: item[0])
+        if not index:
+            raise RuntimeError(f"host fault at {host_pc:#x}, which is not generated code")
+        region = self._by_offset[index - 1][1]
+        if region.stack_maps is None:
+            region.stack_maps = StackMaps(region.loaded.stack_maps)
+        stack_map = region.stack_maps.before(offset)
+        point = region.translation.access_point(stack_map.number)
+        values = iter([self._value(location) for location in stack_map.locations])
+        state = self._vcpu.state
+        state.clock = next(values) + 16 * point.retired
+        state.pc = point.pc
+        state.in_delay_slot = point.slot_targets is not None or point.in_jump_slot
+        if point.in_jump_slot:
+            state.branch_target = next(values) & 0xFFFF_FFFF
+        elif point.slot_targets is not None:
+            taken, not_taken = point.slot_targets
+            state.branch_target = taken if next(values) & 1 else not_taken
+        base = ctypes.addressof(state)
+        for (at, kind), value in zip(point.variables, values, strict=True):
+            size = _TYPE_SIZE[kind]
+            ctypes.memmove(base + at, (value & (1 << 8 * size) - 1).to_bytes(size, "little"), size)
+
+    def _value(self, location: Location) -> int:
+        state = self._vcpu.state
+        if location.kind is LocationKind.CONSTANT:
+            return location.offset
+        if location.kind is LocationKind.REGISTER:
+            if location.register >= _DWARF_FIRST_XMM:
+                return int(state.fault_float_registers[location.register - _DWARF_FIRST_XMM])
+            return int(state.fault_registers[DWARF_TO_SAVED[location.register]])
+        base = int(state.fault_registers[DWARF_TO_SAVED[location.register]]) + location.offset
+        if location.kind is LocationKind.DIRECT:
+            return base
+        at = base - int(state.fault_registers[DWARF_TO_SAVED[_DWARF_RSP]])
+        if not 0 <= at <= CpuState.fault_stack.size - location.size:
+            raise RuntimeError("a spilled register lies outside the saved stack")
+        return int.from_bytes(bytes(state.fault_stack[at : at + location.size]), "little")
+
+
+def _flags(mode: Mode) -> tuple[bool, ...]:
+    return (mode.big_endian, mode.wide_fpu, mode.float_checked, mode.count_instructions)

@@ -204,8 +204,10 @@ class Vcpu:
                     return stop
             elif stop is Stop.HOT:
                 self.translations.hot(state.hot_target)
-            elif stop is Stop.LIMIT and self.translations.install_ready() and not self._due(limit):
-                continue
+            elif stop is Stop.FPU_MODE:
+                self.translations.mode_changed()
+            elif stop is Stop.LIMIT and not self._due(limit):
+                self.translations.install_ready()
             else:
                 return stop
 
@@ -268,7 +270,9 @@ class Vcpu:
         state = self.state
         page = state.bad_virtual_address >> PAGE_SHIFT
         flags = self.address_space.page_flags[page]
-        if not (state.fault_registers[SAVED_PAGE_FAULT_ERROR] & _WRITE_FAULT and flags & CODE and flags & WRITE):
+        if not (
+            state.fault_registers[SAVED_PAGE_FAULT_ERROR] & _WRITE_FAULT and flags & CODE and flags & WRITE
+        ):
             return False
         self.address_space.unmark_code(page, page)
         return True

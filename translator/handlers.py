@@ -90,7 +90,9 @@ class _Registers:
             kind = "float" if stored.width == 32 else "double"
             self._cpu.builder.emit(f"store {kind} {stored.as_float()}, ptr {pointer}, align 4")
         else:
-            self._cpu.builder.emit(f"store {stored.typed()}, ptr {pointer}, align {1 if self._width == 1 else 4}")
+            self._cpu.builder.emit(
+                f"store {stored.typed()}, ptr {pointer}, align {1 if self._width == 1 else 4}"
+            )
 
 
 class HandlerCpu(NativeCpu):

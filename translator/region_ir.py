@@ -9,7 +9,7 @@ instruction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from translator.encoding import Flow
@@ -22,39 +22,8 @@ from translator.region import Block, Region
 from translator.region_cpu import RegionCpu, RegionOperands, is_float_control, load_from_state, store_to_state
 from translator.region_variables import FloatLayout, Variable
 from translator.state import ExceptionCode, Stop
+from translator.translation import AccessPoint, Mode
 from translator.window_access import STACKMAP_DECLARATION
-
-
-@dataclass(frozen=True)
-class Mode:
-    """What a translation depends on besides the code: part of the key of every translation."""
-
-    big_endian: bool = False
-    wide_fpu: bool = False
-    float_checked: bool = False
-    count_instructions: bool = False
-
-    def key(self) -> str:
-        flags = (self.big_endian, self.wide_fpu, self.float_checked, self.count_instructions)
-        return "".join("01"[flag] for flag in flags)
-
-
-@dataclass
-class AccessPoint:
-    """How to find the guest's state when the access behind a stack map faults.
-
-    The stack map's locations are: the clock, the outcome or target of the branch if the access is in a delay
-    slot, then `variables` in order (the dirty ones; all others are in the CPU state).
-    """
-
-    pc: int
-    retired: int
-    """Instructions of the block retired before this one, if the region counts."""
-    slot_targets: tuple[int, int] | None = None
-    """In the delay slot of a conditional branch: (taken, not taken)."""
-    in_jump_slot: bool = False
-    variables: list[tuple[int, str]] = field(default_factory=list)
-    """(offset in the CPU state, LLVM type there)."""
 
 
 @dataclass
@@ -105,7 +74,9 @@ class _RegionEmitter:
         entries = {pc: f"region_{self.region.seed:08x}_entry_{pc:08x}" for pc in self.region.entries}
         prologue = self.prologue()
         name = f"region_{self.region.seed:08x}"
-        text = "\n".join([f"define internal {CONVENTION} void @{name}({PARAMETERS}) nounwind {{", *prologue, *body, "}"])
+        text = "\n".join(
+            [f"define internal {CONVENTION} void @{name}({PARAMETERS}) nounwind {{", *prologue, *body, "}"]
+        )
         thunks = [_entry_thunk(symbol, name, index) for index, symbol in enumerate(entries.values())]
         text = "\n".join([text, *thunks])
         declarations = [

@@ -1,0 +1,126 @@
+"""The main process's side of the compile worker: a thread that feeds it and collects what it compiles.
+
+The worker is started when something is hot for the first time. If it dies, what was hot stays in tier 0 and a new
+worker is started for the next request, a few times.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from translator.translation import Translation
+from translator.worker_messages import receive, send
+
+_MAX_STARTS: Final = 4
+
+
+class GuestCode(Protocol):
+    """Where the worker's questions about guest code are answered."""
+
+    def code_page(self, number: int) -> tuple[bytes, bytes] | None:
+        """The bytes of an executable page and its 1,024 counters (u32 each); None if it is not executable."""
+
+
+class TranslatorFailed(Exception):
+    """The translator raised; the text is its traceback."""
+
+
+class CompileService:
+    """Translates hot addresses in another process. Only `request` and `take` are for the vCPU's thread."""
+
+    def __init__(self, code: GuestCode, on_ready: Callable[[], None]) -> None:
+        self._code = code
+        self._on_ready = on_ready
+        self._requests: queue.SimpleQueue[tuple[int, tuple[bool, ...], bool] | None] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[tuple[int, Translation | None]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._starts = 0
+        self.failures: list[str] = []
+        """What went wrong in the worker, for `--stats`."""
+
+    def request(self, seed: int, flags: tuple[bool, ...], static: bool = False) -> None:
+        """Have the region at `seed` translated; `take` gives the result some time later."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="compile", daemon=True)
+            self._thread.start()
+        self._requests.put((seed, flags, static))
+
+    def take(self) -> list[tuple[int, Translation | None]]:
+        """(seed, translation) of all requests finished since the last call; None: nothing to translate."""
+        results = []
+        while True:
+            try:
+                results.append(self._ready.get_nowait())
+            except queue.Empty:
+                return results
+
+    def translate(self, seed: int, flags: tuple[bool, ...], static: bool) -> Translation | None:
+        """Request and wait."""
+        self.request(seed, flags, static)
+        _, translation = self._ready.get()
+        return translation
+
+    def close(self) -> None:
+        """End the worker."""
+        self._requests.put(None)
+        worker = self._worker
+        if worker is not None:
+            worker.kill()
+            worker.wait()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _serve(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals() - {signal.SIGSEGV, signal.SIGBUS})
+        while True:
+            request = self._requests.get()
+            if request is None:
+                return
+            translation = None
+            try:
+                translation = self._translate(*request)
+            except (OSError, EOFError, ValueError, TypeError) as error:
+                self.failures.append(f"compile worker: {error or type(error).__name__}")
+                self._drop_worker()
+            except TranslatorFailed as error:
+                self.failures.append(str(error))
+            self._ready.put((request[0], translation))
+            self._on_ready()
+
+    def _translate(self, seed: int, flags: tuple[bool, ...], static: bool) -> Translation | None:
+        worker = self._started_worker()
+        if worker is None:
+            return None
+        assert worker.stdin is not None and worker.stdout is not None
+        send(worker.stdin, ("translate", seed, flags, static))
+        while True:
+            kind, content = receive(worker.stdout)
+            if kind == "page":
+                send(worker.stdin, self._code.code_page(content))
+            elif kind == "failed":
+                raise TranslatorFailed(content)
+            else:
+                return Translation.from_bytes(content) if content is not None else None
+
+    def _started_worker(self) -> subprocess.Popen[Any] | None:
+        if self._worker is None:
+            if self._starts == _MAX_STARTS:
+                return None
+            self._starts += 1
+            self._worker = subprocess.Popen(
+                [sys.executable, "-m", "translator.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        return self._worker
+
+    def _drop_worker(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker.wait()
+            self._worker = None

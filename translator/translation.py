@@ -1,0 +1,66 @@
+"""What a compilation of a region gives the run time, as it travels over a pipe or lies in the disk cache."""
+
+from __future__ import annotations
+
+import marshal
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What a translation depends on besides the code: part of the key of every translation."""
+
+    big_endian: bool = False
+    wide_fpu: bool = False
+    float_checked: bool = False
+    count_instructions: bool = False
+
+    def key(self) -> str:
+        flags = (self.big_endian, self.wide_fpu, self.float_checked, self.count_instructions)
+        return "".join("01"[flag] for flag in flags)
+
+
+@dataclass
+class AccessPoint:
+    """How to find the guest's state when the access behind a stack map faults.
+
+    The stack map's locations are: the clock, the outcome or target of the branch if the access is in a delay
+    slot, then `variables` in order (the dirty ones; all others are in the CPU state).
+    """
+
+    pc: int
+    retired: int
+    """Instructions of the block retired before this one, if the region counts."""
+    slot_targets: tuple[int, int] | None = None
+    """In the delay slot of a conditional branch: (taken, not taken)."""
+    in_jump_slot: bool = False
+    variables: list[tuple[int, str]] = field(default_factory=list)
+    """(offset in the CPU state, LLVM type there)."""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """Object code of a region and what is needed to install it, and to find the guest's state inside it."""
+
+    seed: int
+    object_code: bytes
+    entries: dict[int, str]
+    """Guest address → symbol."""
+    code: list[tuple[int, bytes]]
+    """The guest code it was made from: (address, bytes in guest order)."""
+    blocks: int
+    instructions: int
+    access_points: bytes
+    """Marshalled; see `AccessPoint`. Only needed when an access faults."""
+
+    def to_bytes(self) -> bytes:
+        return marshal.dumps(tuple(getattr(self, name) for name in self.__dataclass_fields__))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Translation:
+        """ValueError, EOFError or TypeError if `data` is not what `to_bytes` gave."""
+        return cls(*marshal.loads(data))
+
+    def access_point(self, number: int) -> AccessPoint:
+        """The access point of stack map `number`."""
+        return AccessPoint(*marshal.loads(self.access_points)[number])

@@ -1,0 +1,132 @@
+"""The compile worker: `python -m translator.worker`, one request at a time over standard input and output.
+
+Messages, framed by `translator.worker_messages`:
+  → ("translate", seed, mode flags, static)      translate the region of this hot address
+  ← ("page", number)                             the worker needs a page of guest code …
+  → (code, counters) or None                     … and gets its bytes and its 1,024 counters
+  ← ("translation", bytes or None)               the answer; None: there is nothing to translate
+  ← ("failed", text)                             the translator has a bug; the text says which
+A process of its own, since LLVM holds a lock while it compiles and ends the process when it is unhappy.
+"""
+
+from __future__ import annotations
+
+import array
+import marshal
+import os
+import signal
+import struct
+import sys
+import traceback
+from typing import Any, BinaryIO
+
+from translator.compile import compile_ir
+from translator.region import Profile, Region, discover, follows_branch
+from translator.region_ir import RegionIr, emit_region
+from translator.translation import Mode, Translation
+from translator.worker_messages import receive, send
+
+STATIC_INSTRUCTIONS = 120
+"""Size of a region found without a profile."""
+
+
+class _GuestCode:
+    """Pages of guest code, asked for as they are needed."""
+
+    def __init__(self, requests: BinaryIO, answers: BinaryIO, big_endian: bool) -> None:
+        self._requests = requests
+        self._answers = answers
+        self._format = ">1024I" if big_endian else "<1024I"
+        self._pages: dict[int, tuple[tuple[int, ...], array.array[int]] | None] = {}
+
+    def _page(self, pc: int) -> tuple[tuple[int, ...], array.array[int]] | None:
+        number = pc >> 12
+        if number not in self._pages:
+            send(self._answers, ("page", number))
+            answer = receive(self._requests)
+            self._pages[number] = answer and (
+                struct.unpack(self._format, answer[0]),
+                array.array("I", answer[1]),
+            )
+        return self._pages[number]
+
+    def word(self, pc: int) -> int | None:
+        page = self._page(pc & 0xFFFF_FFFF)
+        return page[0][pc >> 2 & 1023] if page else None
+
+    def heat(self, pc: int) -> int:
+        page = self._page(pc & 0xFFFF_FFFF)
+        return page[1][pc >> 2 & 1023] if page else 0
+
+
+def translate(seed: int, mode: Mode, profile: Profile) -> bytes | None:
+    """The translation of the region at `seed`, packed; None if nothing there can be translated."""
+    if follows_branch(seed, profile.word):
+        return None  # it may be entered as a delay slot
+    region = discover(seed, profile)
+    if region is None:
+        return None
+    ir = emit_region(region, mode)
+    object_code = compile_ir(ir.text).object_code
+    return make_translation(region, ir, object_code, mode.big_endian).to_bytes()
+
+
+def make_translation(region: Region, ir: RegionIr, object_code: bytes, big_endian: bool) -> Translation:
+    """Pack a compiled region."""
+    points: list[tuple[Any, ...]] = [
+        (p.pc, p.retired, p.slot_targets, p.in_jump_slot, p.variables) for p in ir.access_points
+    ]
+    return Translation(
+        seed=region.seed,
+        object_code=object_code,
+        entries=ir.entries,
+        code=_stretches(region.words(), "big" if big_endian else "little"),
+        blocks=len(region.blocks),
+        instructions=sum(map(len, region.blocks.values())),
+        access_points=marshal.dumps(points),
+    )
+
+
+def _stretches(words: dict[int, int], order: Any) -> list[tuple[int, bytes]]:
+    """Adjacent words joined."""
+    stretches: list[tuple[int, bytearray]] = []
+    for pc in sorted(words):
+        word = words[pc].to_bytes(4, order)
+        if stretches and stretches[-1][0] + len(stretches[-1][1]) == pc:
+            stretches[-1][1].extend(word)
+        else:
+            stretches.append((pc, bytearray(word)))
+    return [(start, bytes(code)) for start, code in stretches]
+
+
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer requests until the other side closes."""
+    while True:
+        try:
+            _, seed, flags, static = receive(requests)
+        except EOFError:
+            return
+        mode = Mode(*flags)
+        code = _GuestCode(requests, answers, mode.big_endian)
+        if static:
+            profile = Profile(code.word, code.heat, warm=0, max_instructions=STATIC_INSTRUCTIONS)
+        else:
+            profile = Profile(code.word, code.heat)
+        try:
+            send(answers, ("translation", translate(seed, mode, profile)))
+        except (EOFError, BrokenPipeError):
+            return
+        except Exception:  # noqa: BLE001  the other side reports it; a translator bug must not go unseen
+            send(answers, ("failed", traceback.format_exc()))
+
+
+def main() -> None:
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the terminal's signals are for the guest
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()
