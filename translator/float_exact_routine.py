@@ -17,7 +17,7 @@ from translator.float_expressions import (
     LLVM_TYPE,
     StepEmitter,
     floating_literal,
-    ordered_relation,
+    relation,
     step,
     to_floating,
     to_integral,
@@ -232,15 +232,15 @@ def _compare(
     a, b = operands
     names = a.as_float(), b.as_float()
     is_unordered = IrValue(builder, unordered(builder, kind, *names), 1)
-    equal = IrValue(builder, ordered_relation(builder, EQUAL, kind, *names), 1)
-    less = IrValue(builder, ordered_relation(builder, LESS, kind, *names), 1)
+    equal = IrValue(builder, relation(builder, EQUAL, kind, *names), 1)
+    less = IrValue(builder, relation(builder, LESS, kind, *names), 1)
     none = builder.constant(0, 64)
-    relation = is_unordered.select(none.lift(UNORDERED), none)
-    relation = equal.select(none.lift(EQUAL), relation)
-    relation = less.select(none.lift(LESS), relation)
+    result = is_unordered.select(none.lift(UNORDERED), none)
+    result = equal.select(none.lift(EQUAL), result)
+    result = less.select(none.lift(LESS), result)
     if operation.name == "signal":
-        return relation, is_unordered
-    return relation, is_signalling(kind, a) | is_signalling(kind, b)
+        return result, is_unordered
+    return result, is_signalling(kind, a) | is_signalling(kind, b)
 
 
 def _convert(
@@ -269,11 +269,9 @@ def _to_integer(
     lowest = -1 << (INTEGER_WIDTH[to] - 1)
     integral = to_integral(builder, operation.name, source, operand.as_float())
     integer = IrValue(builder, truncate(builder, to, source, integral), INTEGER_WIDTH[to])
-    is_lowest = IrValue(
-        builder, ordered_relation(builder, EQUAL, source, integral, floating_literal(lowest)), 1
-    )
+    is_lowest = IrValue(builder, relation(builder, EQUAL, source, integral, floating_literal(lowest)), 1)
     invalid = integer.eq(lowest) & (is_lowest ^ 1)
-    is_integer = IrValue(builder, ordered_relation(builder, EQUAL, source, integral, operand.as_float()), 1)
+    is_integer = IrValue(builder, relation(builder, EQUAL, source, integral, operand.as_float()), 1)
     inexact = (is_integer | invalid) ^ 1
     flag = builder.constant(CONTROL_FLAGS[FloatException.INEXACT], 32)
     _raise(builder, inexact.select(flag, flag.lift(0)))

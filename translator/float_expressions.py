@@ -12,7 +12,7 @@ import struct
 from typing import Final
 
 from translator.fcsr import Rounding
-from translator.float_operations import CONVERT_ROUNDING, EQUAL, LESS
+from translator.float_operations import CONVERT_ROUNDING, UNORDERED
 from translator.ir import FunctionBuilder
 
 LLVM_TYPE: Final = {"s": "float", "d": "double", "w": "i32", "l": "i64", "relation": "i1"}
@@ -105,19 +105,18 @@ def truncate(builder: FunctionBuilder, to: str, source: str, operand: str) -> st
     return builder.assign("integer", call)
 
 
-_RELATION: Final = {EQUAL: "oeq", LESS: "olt", EQUAL | LESS: "ole"}
+_RELATIONS: Final = ("false", "uno", "oeq", "ueq", "olt", "ult", "ole", "ule")
+"""fcmp conditions by a mask of UNORDERED, EQUAL and LESS."""
 
 
-def ordered_relation(builder: FunctionBuilder, relations: int, kind: str, a: str, b: str) -> str:
-    """Whether one of the ordered `relations` (a mask of EQUAL and LESS) holds; an i1."""
-    if relations == 0:
-        return "false"
-    return builder.assign("holds", f"fcmp {_RELATION[relations]} {LLVM_TYPE[kind]} {a}, {b}")
+def relation(builder: FunctionBuilder, relations: int, kind: str, a: str, b: str) -> str:
+    """Whether one of `relations` (a mask of UNORDERED, EQUAL and LESS) holds; an i1."""
+    return builder.assign("holds", f"fcmp {_RELATIONS[relations]} {LLVM_TYPE[kind]} {a}, {b}")
 
 
 def unordered(builder: FunctionBuilder, kind: str, a: str, b: str) -> str:
     """Whether a or b is a NaN; an i1."""
-    return builder.assign("unordered", f"fcmp uno {LLVM_TYPE[kind]} {a}, {b}")
+    return relation(builder, UNORDERED, kind, a, b)
 
 
 def float_intrinsic_declarations(text: str) -> str:

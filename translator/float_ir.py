@@ -21,7 +21,7 @@ from translator.float_expressions import (
     StepEmitter,
     floating_constant,
     floating_literal,
-    ordered_relation,
+    relation,
     to_floating,
     to_integral,
     truncate,
@@ -186,7 +186,18 @@ class FloatLowering(ABC):
     def _record(self, which: FloatOperation, operands: tuple[IrValue, ...]) -> None:
         self.write("last_fp_operation", self.constant(which.number))
         for field, operand in zip(OPERAND_FIELDS, operands, strict=False):
-            self.write(field, operand.zext(64))
+            self.write(field, self._recordable(operand, which.source))
+
+    def _recordable(self, operand: IrValue, source: str) -> IrValue:
+        """64 bits with the operand in the low ones. What stands above does not matter: let it cost
+        nothing."""
+        if source != "s":
+            return operand.zext(64)
+        builder = self.builder
+        pair = builder.assign("pair", f"insertelement <2 x float> poison, float {operand.as_float()}, i32 0")
+        frozen = builder.assign("frozen", f"freeze <2 x float> {pair}")
+        double = builder.assign("record", f"bitcast <2 x float> {frozen} to double")
+        return IrValue.from_float(builder, double, 64)
 
     def _exact(self, which: FloatOperation, operands: tuple[IrValue, ...], relations: int) -> IrValue:
         """Call the exact routine, which sets Cause and Flags. A comparison asks for one of `relations`."""
@@ -220,20 +231,19 @@ class FloatLowering(ABC):
         return self._result(builder.assign("result", text), which.result)
 
     def _compare(self, which: FloatOperation, condition: int, a: str, b: str) -> IrValue:
+        """The host's comparison gives the right outcome for NaNs, too, and is free to move to where it is
+        used."""
         builder = self.builder
-        ordered, cold, done = (builder.label(name) for name in ("ordered", "unordered", "compared"))
+        cold, done = builder.label("unordered"), builder.label("compared")
         is_unordered = IrValue(builder, unordered(builder, which.source, a, b), 1)
-        holds = ordered_relation(builder, condition & (EQUAL | LESS), which.source, a, b)
-        builder.branch_if(is_unordered, cold, ordered, unlikely=True)
+        outcome = relation(builder, condition & (UNORDERED | EQUAL | LESS), which.source, a, b)
+        builder.branch_if(is_unordered, cold, done, unlikely=True)
         builder.block(cold)
         kind = LLVM_TYPE[which.source]
         builder.emit(f"{COLD_CALL} @float_unordered_{which.symbol}(ptr %state, {kind} {a}, {kind} {b})")
         builder.emit(f"br label %{done}")
-        builder.block(ordered)
-        builder.emit(f"br label %{done}")
         builder.block(done)
-        if_unordered = "true" if condition & UNORDERED else "false"
-        return builder.value("holds", f"phi i1 [ {holds}, %{ordered} ], [ {if_unordered}, %{cold} ]", 1)
+        return IrValue(builder, outcome, 1)
 
     def _to_integer(self, which: FloatOperation, operand: str) -> IrValue:
         """The host's result for what does not fit is the most negative number, which may be right, too."""
@@ -248,7 +258,7 @@ class FloatLowering(ABC):
         builder.branch_if(integer.eq(lowest), suspect, fits, unlikely=True)
         builder.block(suspect)
         exact = to_integral(builder, which.name, source, operand) if truncates else integral
-        is_lowest = ordered_relation(builder, EQUAL, source, exact, floating_literal(lowest))
+        is_lowest = relation(builder, EQUAL, source, exact, floating_literal(lowest))
         builder.emit(f"br i1 {is_lowest}, label %{fits}, label %{invalid}")
         builder.block(invalid)
         builder.emit(f"{COLD_CALL} @float_invalid(ptr %state)")

@@ -22,6 +22,7 @@ from translator.fcsr import (
     FloatException,
     Rounding,
 )
+from translator.float_format import FORMAT_WIDTH
 from translator.float_operations import (
     FloatOperation,
     arithmetic_operation,
@@ -120,8 +121,10 @@ def trapping_causes(value: int) -> FloatException:
 
 def _last_evaluation(state: CpuState) -> Evaluation:
     operation = operation_by_number(state.last_fp_operation)
-    operands = (state.last_fp_operand0, state.last_fp_operand1, state.last_fp_operand2)
-    return evaluate(operation, operands[: operation.arity], _environment(state))
+    recorded = (state.last_fp_operand0, state.last_fp_operand1, state.last_fp_operand2)
+    mask = (1 << FORMAT_WIDTH[operation.source]) - 1
+    operands = tuple(operand & mask for operand in recorded[: operation.arity])
+    return evaluate(operation, operands, _environment(state))
 
 
 def _environment(state: CpuState) -> Environment:

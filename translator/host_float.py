@@ -44,6 +44,7 @@ def exceptions_of(control: int) -> FloatException:
             found |= exception
     return found
 
+
 LOAD_CONTROL: Final = "llvm.x86.sse.ldmxcsr"
 STORE_CONTROL: Final = "llvm.x86.sse.stmxcsr"
 """LLVM intrinsics that load the control register from memory and store it there (one pointer argument)."""

@@ -69,7 +69,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("link_value", ctypes.c_uint32, "the word ll read: sc succeeds by compare-exchange against it"),
     # The last FPU arithmetic operation, for FCSR.Cause on demand.
     ("last_fp_operation", ctypes.c_uint32, "its number; 0: fcsr holds Cause"),
-    ("last_fp_operand0", ctypes.c_uint64, "bits of its first operand"),
+    ("last_fp_operand0", ctypes.c_uint64, "bits of its first operand, in the low bits"),
     ("last_fp_operand1", ctypes.c_uint64, "bits of its second operand, if it has one"),
     ("last_fp_operand2", ctypes.c_uint64, "bits of its third operand, if it has one"),
     ("float_checked", ctypes.c_uint32, "1: FCSR enables exceptions or flushing; operations must be exact"),
