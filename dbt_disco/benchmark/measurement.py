@@ -1,0 +1,79 @@
+"""Run one command and take its time; check what it prints."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbt_disco.benchmark.engines import Engine, instruction_count
+from dbt_disco.benchmark.program_table import Program
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run of a program under an engine."""
+
+    seconds: float
+    """Wall-clock time of the whole process, start-up and compilation included."""
+    processor_seconds: float
+    """User and system time of the process and the processes it waited for."""
+    resident_kib: int
+    """Largest resident set, in KiB."""
+    instructions: int | None
+    """Guest instructions, where the engine counts them."""
+    failure: str
+    """What was wrong with the run; empty if nothing was."""
+
+
+def measure(engine: Engine, program: Program, scale: str, timeout: float, cold: bool) -> Run:
+    """Run a program once. `cold`: with an empty cache directory, so that everything is translated anew.
+
+    A run that takes longer than `timeout` seconds is ended and counts as failed.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as scratch,
+        tempfile.TemporaryFile() as output,
+    ):
+        statistics = Path(scratch, "statistics.json")
+        environment = os.environ | engine.environment
+        if cold:
+            environment["XDG_CACHE_HOME"] = scratch
+        with open(Path(scratch, "errors"), "w+b") as errors:
+            start = time.perf_counter()
+            process = subprocess.Popen(
+                engine.command(program, scale, statistics),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                env=environment,
+            )
+            alarm = threading.Timer(timeout, process.kill)
+            alarm.start()
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - start
+            alarm.cancel()
+            process.returncode = os.waitstatus_to_exitcode(status)
+            errors.seek(0)
+            last_words = errors.read().decode(errors="replace").strip().splitlines()[-1:]
+        output.seek(0)
+        digest = hashlib.sha256(output.read()).hexdigest()
+        failure = ""
+        if seconds >= timeout:
+            failure = f"took longer than {timeout:.0f} s"
+        elif process.returncode != 0:
+            failure = f"ended with status {process.returncode}: {' '.join(last_words)}"
+        elif digest != program.outputs[scale]:
+            failure = "printed something else than expected"
+        return Run(
+            seconds,
+            usage.ru_utime + usage.ru_stime,
+            usage.ru_maxrss,
+            instruction_count(statistics),
+            failure,
+        )

@@ -1,0 +1,47 @@
+"""The benchmark programs: names, classes, scales, expected outputs (`guests/bench/*.toml`)."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+SCALES: Final = ("tiny", "short", "half", "full")
+"""From the smallest to the largest amount of work; `programs.toml` says what they mean."""
+
+FLOATING_POINT: Final = frozenset({"double", "single"})
+"""The classes of programs that mostly compute with floating-point numbers."""
+
+SOURCES: Final = Path(__file__).parent / "programs"
+GUESTS: Final = Path(__file__).parent / "prebuilt" / "mipsel" / "bench"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One benchmark program."""
+
+    name: str
+    program_class: str
+    arguments: dict[str, int]
+    """The program's argument at each scale."""
+    outputs: dict[str, str]
+    """SHA-256 of the standard output at each scale."""
+
+    @property
+    def source(self) -> Path:
+        return SOURCES / f"{self.name}.c"
+
+    @property
+    def guest(self) -> Path:
+        """The little-endian static executable."""
+        return GUESTS / self.name
+
+
+def load_programs() -> dict[str, Program]:
+    """All benchmark programs by name, in the order of their table, which groups them by class."""
+    table = tomllib.loads((SOURCES / "programs.toml").read_text())
+    outputs = tomllib.loads((SOURCES / "outputs.toml").read_text())
+    return {
+        name: Program(name, entry["class"], entry["scale"], outputs[name]) for name, entry in table.items()
+    }

@@ -1,0 +1,98 @@
+"""A benchmark session: which runs, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dbt_disco.benchmark.engines import Engine, OwnEngine
+from dbt_disco.benchmark.measurement import measure
+from dbt_disco.benchmark.program_table import SCALES, Program
+from dbt_disco.benchmark.results import Results
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run to make."""
+
+    program: Program
+    engine: Engine
+    scale: str
+    timed: bool
+
+    def __str__(self) -> str:
+        return f"{self.program.name} {self.scale}, {self.engine.title}{'' if self.timed else ', not timed'}"
+
+
+class Session:
+    """Runs every program under every engine, `repeats` times, interleaved.
+
+    The repeats of one program and engine stop early once they have taken `budget` seconds. `cold`: our
+    engines find an empty cache at every run; otherwise an untimed run has filled it before.
+    """
+
+    def __init__(
+        self,
+        programs: list[Program],
+        engines: list[Engine],
+        scale: str,
+        *,
+        repeats: int,
+        budget: float,
+        timeout: float,
+        cold: bool,
+    ) -> None:
+        self.results = Results(programs, engines, scale)
+        self.present = [engine for engine in engines if not engine.absent]
+        self.repeats = repeats
+        self.budget = budget
+        self.timeout = timeout
+        self.cold = cold
+
+    def steps(self) -> list[Step]:
+        """All runs in order: untimed ones, then repeat after repeat through programs and engines."""
+        return list(self._untimed()) + list(self._one_repeat()) * self.repeats
+
+    def run(self, before: Callable[[Step], None], after: Callable[[Step], None]) -> Results:
+        """Make all runs; `before` and `after` are told of each, for the sake of a progress bar."""
+        for step in self.steps():
+            before(step)
+            if self._wanted(step):
+                run = measure(step.engine, step.program, step.scale, self.timeout, self.cold)
+                self.results.add(step.program, step.engine, step.scale, run, timed=step.timed)
+            after(step)
+        return self.results
+
+    def _untimed(self) -> Iterator[Step]:
+        """Runs of our fastest engine that fill its cache, and that count instructions at others' scales."""
+        own = [engine for engine in self.present if isinstance(engine, OwnEngine)]
+        if not own:
+            return
+        fastest = own[0]
+        counted = {scale for engine in own for scale in self._scales(engine)}
+        foreign = {scale for engine in self.present for scale in self._scales(engine)} - counted
+        warmed = set() if self.cold else set(self._scales(fastest))
+        for program in self.results.programs:
+            for scale in sorted(foreign | warmed, key=SCALES.index):
+                yield Step(program, fastest, scale, timed=False)
+
+    def _one_repeat(self) -> Iterator[Step]:
+        for program in self.results.programs:
+            for engine in self.present:
+                for scale in self._scales(engine):
+                    yield Step(program, engine, scale, timed=True)
+
+    def _scales(self, engine: Engine) -> list[str]:
+        """An engine's own scale; for the steady state the one below; for the yardstick, everybody's."""
+        scales = {engine.scale(self.results.scale)}
+        if self.results.smaller_scale is not None and engine.key in ("native", "translator"):
+            scales.add(self.results.smaller_scale)
+        if engine.key == "native":
+            scales |= {other.scale(self.results.scale) for other in self.present}
+        return sorted(scales, key=SCALES.index)
+
+    def _wanted(self, step: Step) -> bool:
+        if not step.timed:
+            return True
+        runs = self.results.runs.get((step.program.name, step.engine.key, step.scale), [])
+        return not any(run.failure for run in runs) and sum(run.seconds for run in runs) < self.budget

@@ -1,0 +1,154 @@
+"""`dbt-disco bench`: run the benchmark programs under several engines and compare."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+SUMMARY = "run the benchmark programs under several engines and compare"
+
+PLOT_SUFFIXES = (".svg", ".png")
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.replace(",", " ").split() if name]
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `dbt-disco bench`."""
+    from dbt_disco.benchmark.program_table import SCALES
+
+    parser.add_argument(
+        "--programs",
+        type=_names,
+        metavar="NAMES",
+        help="programs or classes, separated by commas (default: all)",
+    )
+    parser.add_argument(
+        "--engines",
+        type=_names,
+        metavar="NAMES",
+        help="of native,translator,interpreter,reference,qemu,unicorn (default: all)",
+    )
+    parser.add_argument(
+        "--scale", choices=SCALES[::-1], default="full", help="amount of work (default: full)"
+    )
+    parser.add_argument(
+        "--repeats", type=_positive, default=3, metavar="N", help="timed runs each (default: 3)"
+    )
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=60,
+        metavar="SECONDS",
+        help="no more repeats of a program and engine once they have taken this long (default: 60)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=600,
+        metavar="SECONDS",
+        help="end a single run after this (default: 600)",
+    )
+    parser.add_argument(
+        "--cold", action="store_true", help="give our engines an empty translation cache at every run"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to FILE")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw a chart into FILE (.svg or .png)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the benchmark. 0: all outputs right; 1: a run failed or printed something wrong; 2: bad options."""
+    try:
+        _check(options)
+    except ValueError as error:
+        print(f"dbt-disco bench: {error}", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as directory:
+        return _benchmark(options, Path(directory))
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Find out before hours of running what would go wrong at the end."""
+    needed = {"rich": True, "matplotlib": options.plot is not None}
+    for module, wanted in needed.items():
+        if wanted and importlib.util.find_spec(module) is None:
+            raise ValueError(f"the Python package {module} is not installed; pip install 'dbt-disco[bench]'")
+    if options.plot is not None and options.plot.suffix not in PLOT_SUFFIXES:
+        raise ValueError(f"--plot {options.plot}: the name must end in {' or '.join(PLOT_SUFFIXES)}")
+    for path in (options.json, options.plot):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise ValueError(f"{path}: there is no directory {path.absolute().parent}")
+
+
+def _benchmark(options: argparse.Namespace, directory: Path) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from dbt_disco.benchmark import report
+    from dbt_disco.benchmark.engines import NativeEngine, all_engines
+    from dbt_disco.benchmark.program_table import load_programs
+    from dbt_disco.benchmark.session import Session
+
+    try:
+        table = load_programs()
+        classes = {program.program_class for program in table.values()}
+        wanted = _choose(options.programs, [*table, *sorted(classes)], "program")
+        programs = [p for p in table.values() if p.name in wanted or p.program_class in wanted]
+        available = all_engines(directory)
+        chosen = _choose(options.engines, list(available), "engine")
+    except (OSError, ValueError) as error:
+        print(f"dbt-disco bench: {error}", file=sys.stderr)
+        return 2
+    engines = [engine for key, engine in available.items() if key in chosen]
+    for engine in engines:
+        if isinstance(engine, NativeEngine):
+            engine.compile(programs)
+    session = Session(
+        programs,
+        engines,
+        options.scale,
+        repeats=options.repeats,
+        budget=options.budget,
+        timeout=options.timeout,
+        cold=options.cold,
+    )
+    columns = (TextColumn("{task.description:45}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=len(session.steps()))
+        results = session.run(
+            before=lambda step: progress.update(task, description=str(step)),
+            after=lambda step: progress.advance(task),
+        )
+    width = None if sys.stdout.isatty() else 200
+    console = Console(width=width)
+    console.print(report.make_table(results))
+    for line in report.notes(results, options.cold):
+        console.print(line, highlight=False)
+    if options.json is not None:
+        options.json.write_text(json.dumps(report.as_json(results, options.cold), indent=1) + "\n")
+    if options.plot is not None:
+        from dbt_disco.benchmark.plot import draw
+
+        draw(results, options.plot)
+    failed = any(results.failure(program, engine) for program in programs for engine in engines)
+    return 1 if failed else 0
+
+
+def _choose(given: list[str] | None, known: list[str], what: str) -> list[str]:
+    """The names asked for, all known ones by default; ValueError for an unknown one."""
+    for name in given or ():
+        if name not in known:
+            raise ValueError(f"no {what} is called {name!r}; there are {', '.join(known)}")
+    return given or known

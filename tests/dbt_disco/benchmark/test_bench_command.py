@@ -1,0 +1,78 @@
+"""`dbt-disco bench` from its options to its table, JSON and picture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dbt_disco.commands import bench
+
+
+def run_bench(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    bench.add_arguments(parser)
+    return bench.run(parser.parse_args(arguments))
+
+
+def test_foreign_engines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], program: Callable[[str], str]
+) -> None:
+    for tool in ("cc", "qemu-mipsel"):
+        program(tool)
+    written, drawn = tmp_path / "bench.json", tmp_path / "bench.svg"
+    status = run_bench(
+        *(
+            "--engines",
+            "native,qemu,unicorn",
+            "--programs",
+            "sieve,blur",
+            "--scale",
+            "tiny",
+            "--repeats",
+            "2",
+        ),
+        *("--json", str(written), "--plot", str(drawn)),
+    )
+    assert status == 0
+    output = capsys.readouterr().out
+    assert "sieve" in output
+    assert "mean, all" in output
+    document = json.loads(written.read_text())
+    assert [entry["name"] for entry in document["programs"]] == ["sieve", "blur"]
+    for entry in document["programs"]:
+        for engine in ("native", "qemu", "unicorn"):
+            assert len(entry["engines"][engine]["runs"]) == 2
+            assert entry["engines"][engine]["failure"] == ""
+    assert drawn.read_text().startswith("<?xml")
+
+
+def test_missing_tools_are_columns_with_a_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    written = tmp_path / "bench.json"
+    arguments = ("--engines", "native,qemu", "--programs", "sieve", "--scale", "tiny", "--json", str(written))
+    assert run_bench(*arguments) == 0
+    assert "absent: qemu-mipsel: qemu-mipsel is not installed" in capsys.readouterr().out
+    absent = json.loads(written.read_text())["absent"]
+    assert absent == {"native": "cc is not installed", "qemu": "qemu-mipsel is not installed"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--programs", "no-such"), "no program is called 'no-such'"),
+        (("--engines", "bochs"), "no engine is called 'bochs'"),
+        (("--plot", "picture.jpg"), "must end in .svg or .png"),
+        (("--json", "/no/such/directory/file"), "there is no directory /no/such/directory"),
+    ],
+)
+def test_bad_options(arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_bench("--scale", "tiny", *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
