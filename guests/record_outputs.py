@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write outputs.toml: the SHA-256 of each benchmark program's output at each scale.
+"""Write bench/outputs.toml: the SHA-256 of each benchmark program's output at each scale.
 
 The host's `cc` builds the programs for the host; qemu-mipsel runs the guests. What both print alike is
 recorded; the first disagreement ends the run with exit status 1. All of it takes ten minutes.
@@ -16,10 +16,10 @@ import time
 import tomllib
 from pathlib import Path
 
-BENCH = Path(__file__).resolve().parent
+BENCH = Path(__file__).resolve().parent / "bench"
 OUTPUTS = BENCH / "outputs.toml"
 GUESTS = BENCH.parent / "prebuilt" / "mipsel" / "bench"
-HEADER = "# SHA-256 of the standard output of each program at each scale; written by record_outputs.py.\n"
+HEADER = "# SHA-256 of the standard output of each program at each scale; written by guests/record_outputs.py.\n"
 
 
 def timed_hash(command: list[str]) -> tuple[str, float]:
