@@ -139,7 +139,7 @@ class AddressSpace:
         shared: bool = False,
         name: str = "",
     ) -> None:
-        """Map a file's bytes from `offset` (a multiple of the page size) at `address`, replacing what was there."""
+        """Map a file's bytes from `offset`, a multiple of the page size, replacing what was there."""
         end = self._checked_end(address, length)
         status = os.fstat(fd)
         self._forget_code(address, end)
@@ -172,7 +172,7 @@ class AddressSpace:
             self._set_flags(first, last, protection | (FILE if region.is_file else 0))
 
     def find_free(self, length: int, hint: int = 0) -> int:
-        """The address of `length` free bytes: at `hint` if they are free there, else searched from the top."""
+        """The address of `length` free bytes: `hint` if they are free there, else searched from the top."""
         length = page_end(length)
         if hint:
             end = hint + length
@@ -245,7 +245,7 @@ class AddressSpace:
         self._flags[page] = flags | CODE
 
     def unmark_code(self, first_page: int, last_page: int) -> None:
-        """Drop what was derived from these pages' code and make them writable again where the guest may write."""
+        """Drop what was derived from these pages' code; where the guest may write, so may the host again."""
         self.code_changed(first_page, last_page)
         for page in range(first_page, last_page + 1):
             flags = self._flags[page]
@@ -290,7 +290,7 @@ class AddressSpace:
             ctypes.memmove(self.base + address, bytes(data), length)
 
     def read_c_string(self, address: int, limit: int = 1 << 20) -> bytes:
-        """The bytes up to a terminating zero, without it; `GuestFault` when memory ends before one is found."""
+        """The bytes up to a terminating zero, without it; `GuestFault` when memory ends before it."""
         pieces = []
         while limit > 0:
             length = min(PAGE_SIZE - (address & PAGE_MASK), limit)

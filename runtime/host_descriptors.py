@@ -1,4 +1,4 @@
-"""File descriptors of our own, kept where a guest that counts from 0 and closes everything does not meet them.
+"""File descriptors of our own, kept where a guest that counts from 0 does not meet them.
 
 A guest's descriptors are the host's, number for number. What the runtime opens for itself (worker pipes,
 memory files, the guest's memory) must therefore leave the low numbers free.

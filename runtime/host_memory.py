@@ -1,4 +1,4 @@
-"""The host kernel's memory calls, through libc and ctypes: `mmap` at fixed addresses, which Python's does not do."""
+"""The host kernel's memory calls, through ctypes: `mmap` at fixed addresses, which Python's does not do."""
 
 from __future__ import annotations
 

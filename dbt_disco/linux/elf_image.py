@@ -10,6 +10,7 @@ from dbt_disco.linux.load_error import NOT_FOUND, LoadError
 from runtime.address_space import EXEC, PAGE_MASK, READ, USER_END, WRITE, page_end
 
 _PT_LOAD: Final = "PT_LOAD"
+_EM_MIPS: Final = 8
 _HEADER_SIZE: Final = 52
 _PROGRAM_HEADER_SIZE: Final = 32
 _MAXIMUM_PROGRAM_HEADERS: Final = 65536 // _PROGRAM_HEADER_SIZE  # as Linux: one 64 KiB read
@@ -186,11 +187,11 @@ class _Reader:
         return identification[5] == 2
 
     def _check_machine(self, big_endian: bool) -> None:
-        from elftools.elf.enums import ENUM_E_MACHINE
-
         self._stream.seek(18)
         machine = int.from_bytes(self._stream.read(2), "big" if big_endian else "little")
-        if machine != ENUM_E_MACHINE["EM_MIPS"]:
+        if machine != _EM_MIPS:
+            from elftools.elf.enums import ENUM_E_MACHINE
+
             names = {number: name for name, number in ENUM_E_MACHINE.items() if isinstance(number, int)}
             name = names.get(machine, f"machine {machine}").removeprefix("EM_")
             raise self._bad(f"a program for another machine ({name}); only MIPS programs can be run")

@@ -35,7 +35,7 @@ _SPECIAL: Final = 0
 def fault_signal(stop: Stop, state: CpuState, memory: GuestMemory) -> SignalInfo:
     """The signal for an exception other than a system call."""
     if stop == Stop.MEMORY_FAULT:
-        return _access_signal((state.fault_address - state.memory_base) & 0xFFFF_FFFF, memory)
+        return _access_signal(state.bad_virtual_address, memory)
     # si_addr of arithmetic and traps is EPC, which in a delay slot is the branch.
     exception_pc = (state.pc - 4 if state.in_delay_slot else state.pc) & 0xFFFF_FFFF
     code = state.exception_code
@@ -44,7 +44,9 @@ def fault_signal(stop: Stop, state: CpuState, memory: GuestMemory) -> SignalInfo
     if code == ExceptionCode.OV:
         return SignalInfo(SIGFPE, _FPE_INTOVF, (exception_pc, 0, 0))
     if code == ExceptionCode.FPE:
-        return SignalInfo(SIGFPE, _fpu_code(state.fcsr), (exception_pc, 0, 0))
+        from translator.float_unit import read_fcsr
+
+        return SignalInfo(SIGFPE, _fpu_code(read_fcsr(state)), (exception_pc, 0, 0))
     if code in (ExceptionCode.ADEL, ExceptionCode.ADES):
         address = state.bad_virtual_address
         if address & 3:

@@ -9,7 +9,7 @@ from runtime.address_space import AddressSpace, GuestFault
 
 
 class GuestMemory:
-    """Typed access to an address space. Everything raises `GuestFault` where the guest could not go itself."""
+    """Typed access to an address space; `GuestFault` where the guest could not go itself."""
 
     def __init__(self, space: AddressSpace, big_endian: bool) -> None:
         self.space = space

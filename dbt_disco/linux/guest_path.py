@@ -1,4 +1,4 @@
-"""From a guest's path argument to the host's, including the files of /proc that would show the wrong process."""
+"""From a guest's path argument to the host's, and the paths under /proc that name the guest itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def guest_path(process: LinuxProcess, address: int) -> bytes:
 
 
 def own_process_file(process: LinuxProcess, path: bytes) -> str | None:
-    """`maps` for `/proc/self/maps`, `/proc/<own pid>/maps`, `/proc/thread-self/maps`; None for any other path."""
+    """`maps` for `/proc/self/maps`, `/proc/<own pid>/maps` and the like; None for any other path."""
     if not path.startswith(b"/proc/"):
         return None
     parts = path.split(b"/")

@@ -94,7 +94,7 @@ class InitialStack:
         return stack_pointer, tail
 
     def _push(self, strings: Sequence[bytes], address: int) -> tuple[int, list[int]]:
-        """Store the strings below `address`, in ascending order; returns the new bottom and their addresses."""
+        """Store the strings below `address` in ascending order; returns the bottom and their addresses."""
         data = b"".join(string + b"\0" for string in strings)
         address -= len(data)
         self._memory.space.write(address, data)

@@ -165,7 +165,12 @@ def _map_segment(memory: GuestMemory, image: ElfImage, segment: Segment, fd: int
         mapped_end = page_end(file_end)
         offset = segment.offset - (start & PAGE_MASK)
         space.map_file(
-            page_start(start), mapped_end - page_start(start), segment.protection, fd, offset, name=image.path
+            page_start(start),
+            mapped_end - page_start(start),
+            segment.protection,
+            fd,
+            offset,
+            name=os.fsdecode(image.path),
         )
         if segment.memory_size > segment.file_size and mapped_end > file_end and segment.protection & WRITE:
             space.write(file_end, bytes(mapped_end - file_end))

@@ -27,8 +27,7 @@ def _maps(process: LinuxProcess) -> bytes:
         device = f"{os.major(region.device):02x}:{os.minor(region.device):02x}"
         offset = region.offset if region.is_file else 0
         line = f"{region.start:08x}-{region.end:08x} {flags} {offset:08x} {device} {region.inode}"
-        name = os.fsdecode(region.name)
-        lines.append(f"{line:<49}{name}".rstrip() if not name else f"{line:<48} {name}")
+        lines.append(f"{line:<48} {region.name}" if region.name else line)
     return os.fsencode("\n".join(lines) + "\n")
 
 

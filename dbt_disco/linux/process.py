@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import Final
 
-from dbt_disco.linux import calls as _calls  # registers every system call
+import dbt_disco.linux.calls  # noqa: F401 – registers every system call
 from dbt_disco.linux.call_numbers import NAMES
 from dbt_disco.linux.errno_numbers import guest_errno
 from dbt_disco.linux.exit_status import ExitStatus, ProcessExit
@@ -170,6 +170,3 @@ class LinuxProcess:
         if self._strace:
             self._strace.signal(info)
         self.signals.enter_handler(info, action)
-
-
-__all__ = ["LinuxProcess", "_calls"]

@@ -160,18 +160,19 @@ def stack_top(state: CpuState, stack: AlternateStack, wanted: bool) -> int:
 
 def _context(state: CpuState, wide_fpu: bool) -> dict[str, Any]:
     """The sigcontext of the current state. In a delay slot, pc is the branch, which is executed again."""
+    from translator.float_unit import read_fcsr  # late: most programs never handle a signal
+
     pc = state.pc - 4 if state.in_delay_slot else state.pc
     registers = [_sign_extended(value) for value in state.gpr[:32]]
     registers[0] = 0
     floats = list(state.fpr)
     if not wide_fpu:
         floats = [floats[k // 2] if k % 2 == 0 else 0 for k in range(32)]
-    conditions = state.fcc[0] << 23 | sum(state.fcc[i] << (24 + i) for i in range(1, 8))
     return {
         "pc": _sign_extended(pc & 0xFFFF_FFFF),
         "regs": tuple(registers),
         "fpregs": tuple(floats),
-        "fpc_csr": state.fcsr & ~_CONDITION_BITS | conditions,
+        "fpc_csr": read_fcsr(state),
         "fpc_eir": state.fir,
         "used_math": _USED_FP | (_USED_FR1 if wide_fpu else 0),
         "mdhi": _sign_extended(state.hi),
@@ -189,18 +190,12 @@ def _restore(state: CpuState, wide_fpu: bool, context: dict[str, Any]) -> None:
     state.link_valid = 0
     if not context["used_math"] & _USED_FP:
         return
+    from translator.float_unit import write_fcsr
+
     floats = context["fpregs"]
     for number in range(32 if wide_fpu else 16):
         state.fpr[number] = floats[number if wide_fpu else 2 * number]
-    control = context["fpc_csr"]
-    state.fcsr = control & ~_CONDITION_BITS
-    state.last_fp_operation = 0
-    state.fcc[0] = control >> 23 & 1
-    for number in range(1, 8):
-        state.fcc[number] = control >> (24 + number) & 1
-
-
-_CONDITION_BITS: Final = 0xFE80_0000
+    write_fcsr(state, context["fpc_csr"])
 
 
 def _sign_extended(value: int) -> int:

@@ -17,6 +17,7 @@ from dbt_disco.linux.signal_numbers import (
     SYNCHRONOUS,
     DefaultAction,
     default_action,
+    guest_mask,
     guest_signal,
     host_mask,
     host_signal,
@@ -81,7 +82,7 @@ class Signals:
                 self._actions[number] = Action(SIG_IGN)
             self._arrange(number)
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        self.mask = sum(1 << (number - 1) for host in blocked if (number := guest_signal(host)))
+        self.mask = guest_mask(sum(1 << (host - 1) for host in blocked))
 
     def detach(self) -> None:
         """Put the host's dispositions back."""

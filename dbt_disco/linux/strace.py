@@ -52,6 +52,10 @@ def _quoted(data: bytes, *, cut: bool) -> str:
     return f'"{escaped}"' + ("..." if len(text) < len(data) else "")
 
 
+def _number(memory: GuestMemory, value: int) -> str:
+    return str(value)
+
+
 def _pointer(memory: GuestMemory, value: int) -> str:
     return f"{value:#x}" if value else "NULL"
 
@@ -79,7 +83,7 @@ _FORMATTERS: Final[dict[Kind, Callable[[GuestMemory, int], str]]] = {
     BUFFER: _pointer,
     PATH: _path,
     UINT: lambda memory, value: f"{value:#x}" if value > 9 else str(value),
-    SIZE: lambda memory, value: str(value),
+    SIZE: _number,
     DIRFD: lambda memory, value: "AT_FDCWD" if value == -100 else str(value),
     OPEN_FLAGS: lambda memory, value: open_flag_names(value),
     MODE: lambda memory, value: f"{value:#o}" if value else "0",
@@ -91,7 +95,7 @@ _FORMATTERS: Final[dict[Kind, Callable[[GuestMemory, int], str]]] = {
 
 
 class Strace:
-    """Writes the trace. A call's line is begun before it is made, so that one that never returns shows too."""
+    """Writes the trace. A call's line is begun before it is made: one that never returns shows too."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -108,7 +112,7 @@ class Strace:
 
                 shown.append(request_name(value) or f"{value:#x}")
             else:
-                shown.append(_FORMATTERS.get(kind, lambda memory, number: str(number))(memory, value))
+                shown.append(_FORMATTERS.get(kind, _number)(memory, value))
         self._write(f"{self._pid} {call.name}({','.join(shown)})")
 
     def end(self, call: SystemCall, result: int | None) -> None:
@@ -135,10 +139,8 @@ class Strace:
 
     def fault(self, info: SignalInfo, state: CpuState) -> None:
         """An instruction has raised a signal."""
-        address = info.fields[0]
-        self._write(
-            f"--- {signal_name(info.number)} {{si_code={info.code}, si_addr={address:#x}}} at pc {state.pc:#x} ---\n"
-        )
+        fields = f"si_code={info.code}, si_addr={info.fields[0]:#x}"
+        self._write(f"--- {signal_name(info.number)} {{{fields}}} at pc {state.pc:#x} ---\n")
 
     def ended(self, status: ExitStatus) -> None:
         """The process has ended."""

@@ -21,8 +21,8 @@ STAT64: Final = Layout(
 )
 STATX: Final = Layout(
     "I mask, I blksize, Q attributes, I nlink, I uid, I gid, H mode, H _spare0, Q ino, Q size, Q blocks, "
-    "Q attributes_mask, q atime, I atime_nsec, i _a, q btime, I btime_nsec, i _b, q ctime, I ctime_nsec, i _c, "
-    "q mtime, I mtime_nsec, i _m, I rdev_major, I rdev_minor, I dev_major, I dev_minor, Q mnt_id, "
+    "Q attributes_mask, q atime, I atime_nsec, i _a, q btime, I btime_nsec, i _b, q ctime, I ctime_nsec, "
+    "i _c, q mtime, I mtime_nsec, i _m, I rdev_major, I rdev_minor, I dev_major, I dev_minor, Q mnt_id, "
     "I dio_mem_align, I dio_offset_align, 12Q _spare3"
 )
 """The same on every architecture."""

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from runtime.host_descriptors import own_descriptors
-
-if TYPE_CHECKING:
-    pass
 
 
 class Kind(NamedTuple):
@@ -44,6 +41,7 @@ LONG_LONG: Final = Kind("long long", signed=True, words=2)
 """A 64-bit value in a pair of argument words, the first of which is an even one."""
 
 Handler = Callable[..., "int | None"]
+_Handler = TypeVar("_Handler", bound=Handler)
 
 
 class SystemCall(NamedTuple):
@@ -79,7 +77,7 @@ CALLS: Final[dict[str, SystemCall]] = {}
 """Every implemented system call by name."""
 
 
-def system_call(name: str, *kinds: Kind, restarts: bool = True) -> Callable[[Any], Any]:
+def system_call(name: str, *kinds: Kind, restarts: bool = True) -> Callable[[_Handler], _Handler]:
     """Decorate the function that implements a call.
 
     It gets the process and the arguments and returns a result, or minus a host error number; it may raise
@@ -93,7 +91,7 @@ def system_call(name: str, *kinds: Kind, restarts: bool = True) -> Callable[[Any
         slots.append(position)
         position += kind.words
 
-    def register(handler: Any) -> Any:
+    def register(handler: _Handler) -> _Handler:
         assert name not in CALLS, f"system call {name} is implemented twice"
         CALLS[name] = SystemCall(name, handler, kinds, tuple(slots), position, restarts)
         return handler

@@ -1,4 +1,4 @@
-"""What the Linux personality asks of a vCPU; the engines in `runtime` provide it, and so may anything else."""
+"""What the Linux personality asks of a vCPU: the engines in `runtime` provide it, or anything else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class Vcpu(Protocol):
     address_space: AddressSpace
     big_endian: bool
     wide_fpu: bool
-    """Status.FR: 32 FPU registers of 64 bits (else 16 pairs). May be set between runs."""
+    """Status.FR: 32 FPU registers of 64 bits (else 16 pairs). May be set between runs, which converts the
+    registers in `state.fpr`."""
 
     def run(self) -> Stop:
         """Execute from `state.pc` until something needs attention; the state says what and where."""

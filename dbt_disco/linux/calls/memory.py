@@ -90,7 +90,7 @@ def _map(
     if flags & _MAP_ANONYMOUS:
         space.map_anonymous(address, length, protection, shared=shared)
     else:
-        name = os.fsencode(os.readlink(f"/proc/self/fd/{fd}"))
+        name = os.readlink(f"/proc/self/fd/{fd}")
         space.map_file(address, length, protection, fd, offset, shared=shared, name=name)
     return address
 

@@ -55,7 +55,7 @@ def _timeout(milliseconds: int) -> HostStructure | None:
 
 
 def _mask(process: LinuxProcess, address: int, size: int) -> bytes | None:
-    """The host's signal set for the guest's at `address`; the signals unblocked by it are then deliverable."""
+    """The host's signal set for the guest's at `address`, which becomes the guest's mask meanwhile."""
     if not address:
         return None
     if size != _SIGNAL_SET_SIZE:

@@ -1,4 +1,4 @@
-"""The process itself: ending it, its name and attributes, thread-local storage, what other issues will add."""
+"""The process itself: ending it, its name and attributes, thread-local storage."""
 
 from __future__ import annotations
 
@@ -167,37 +167,14 @@ def prctl(process: LinuxProcess, option: int, second: int, third: int, fourth: i
 
 
 def _set_fpu_mode(vcpu: Vcpu, mode: int) -> int:
-    """Switch Status.FR. The registers keep their contents as the architecture defines: even pairs and doubles."""
+    """Switch Status.FR."""
     if mode & ~_FP_MODE_FR:
         return -errno.EOPNOTSUPP
-    wide = bool(mode & _FP_MODE_FR)
-    if wide == vcpu.wide_fpu:
-        return 0
-    registers = list(vcpu.state.fpr)
-    if wide:
-        for number in range(16):
-            pair = registers[number]
-            vcpu.state.fpr[2 * number] = pair
-            vcpu.state.fpr[2 * number + 1] = pair >> 32
-    else:
-        for number in range(16):
-            vcpu.state.fpr[number] = registers[2 * number]
-    vcpu.wide_fpu = wide
+    vcpu.wide_fpu = bool(mode & _FP_MODE_FR)
     return 0
 
 
-# Other processes and threads: another issue. What a program is told until then is what a kernel out of
-# processes would say.
-
-
-@system_call("fork")
-def fork(process: LinuxProcess) -> int:
-    return -errno.EAGAIN
-
-
-@system_call("clone", UINT, POINTER, POINTER, UINT, POINTER)
-def clone(process: LinuxProcess, flags: int, stack: int, parent_tid: int, tls: int, child_tid: int) -> int:
-    return -errno.EAGAIN
+# Making processes and threads is another issue: fork and clone are not implemented, so there are no children.
 
 
 def _no_children(process: LinuxProcess, *arguments: int) -> int:

@@ -300,7 +300,7 @@ def rt_sigreturn(process: LinuxProcess) -> None:
 
 
 def _signal_descriptor(process: LinuxProcess, fd: int, address: int, size: int, flags: int) -> int:
-    """Its records have the host's layout and signal numbers; only programs on a little-endian guest use them."""
+    """What is read from it are the host's records: host signal numbers and byte order."""
     if size != _SET_SIZE:
         return -errno.EINVAL
     mask = host_mask(signal_set_mask(process.memory.words(address, 4)))

@@ -41,7 +41,6 @@ class UnicornVcpu:
         self.address_space = address_space
         self.big_endian = big_endian
         self.wide_fpu = False
-        self.blocks_per_check = 1
         self.state.memory_base = address_space.base
         mode = unicorn.UC_MODE_MIPS32 | (
             unicorn.UC_MODE_BIG_ENDIAN if big_endian else unicorn.UC_MODE_LITTLE_ENDIAN
@@ -84,7 +83,10 @@ class UnicornVcpu:
         if self._fault is not None:
             address, is_write = self._fault
             state.bad_virtual_address = address
-            if error is not None and error.errno in (unicorn.UC_ERR_FETCH_UNMAPPED, unicorn.UC_ERR_FETCH_PROT):
+            if error is not None and error.errno in (
+                unicorn.UC_ERR_FETCH_UNMAPPED,
+                unicorn.UC_ERR_FETCH_PROT,
+            ):
                 state.pc = address
                 state.in_delay_slot = 0
             return self._raised(ExceptionCode.TLBS if is_write else ExceptionCode.TLBL)
@@ -103,7 +105,9 @@ class UnicornVcpu:
         self._exception = number
         uc.emu_stop()
 
-    def _on_invalid_access(self, uc: Any, access: int, address: int, size: int, value: int, data: Any) -> bool:
+    def _on_invalid_access(
+        self, uc: Any, access: int, address: int, size: int, value: int, data: Any
+    ) -> bool:
         is_write = access in (unicorn.UC_MEM_WRITE_UNMAPPED, unicorn.UC_MEM_WRITE_PROT)
         self._fault = (address & 0xFFFF_FFFF, is_write)
         return False
