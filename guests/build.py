@@ -30,7 +30,7 @@ REPOSITORY = GUESTS.parent
 
 COMPILE_FLAGS = (
     "-std=gnu11 -O2 -fno-tree-vectorize -ffp-contract=off -mips32r2 -mhard-float -fno-pic -fno-pie"
-    " -fno-stack-protector -fno-asynchronous-unwind-tables -Wall -Wextra -Werror"
+    " -fno-stack-protector -fno-asynchronous-unwind-tables -Wall -Wextra"
 ).split()
 LINK_FLAGS = (
     "-static -no-pie -nostdlib -Wl,--build-id=none -Wl,--gc-sections -Wl,--hash-style=sysv -Wl,-z,noexecstack"
