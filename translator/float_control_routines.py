@@ -106,8 +106,8 @@ def _write_fcsr() -> str:
     _store(builder, "float_checked", is_checked)
     enabled = value.shift_right(ENABLES_SHIFT) & _ALL_EXCEPTIONS | int(FloatException.UNIMPLEMENTED)
     causes = value.shift_right(CAUSE_SHIFT) & 2 * int(FloatException.UNIMPLEMENTED) - 1
-    changes = was_checked.ne(is_checked).select(value.lift(WRITE_CHANGES_MODE), value.lift(0))
-    outcome = (enabled & causes).ne(0).select(value.lift(WRITE_TRAPS), changes)
+    traps = (enabled & causes).ne(0).select(value.lift(WRITE_TRAPS), value.lift(0))
+    outcome = was_checked.ne(is_checked).select(value.lift(WRITE_CHANGES_MODE), traps)
     builder.emit(f"ret {outcome.typed()}")
     return _function("i32 @float_write_fcsr(ptr %state, i32 %value)", builder)
 

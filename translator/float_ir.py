@@ -51,7 +51,7 @@ class FloatChecking(Enum):
 
 OPERAND_FIELDS: Final = ("last_fp_operand0", "last_fp_operand1", "last_fp_operand2")
 WRITE_TRAPS, WRITE_CHANGES_MODE = 1, 2
-"""What @float_write_fcsr returns, other than 0: FPE is due; float_checked has changed."""
+"""What @float_write_fcsr returns, other than 0: FPE is due; float_checked has changed (a trap waits)."""
 COLD_CALL: Final = "call preserve_allcc void"
 """The convention of the routines that hot code calls from cold blocks: no register is lost."""
 
