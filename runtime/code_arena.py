@@ -20,7 +20,11 @@ class CodeArenaFull(Exception):
 
 
 class CodeArena:
-    """`capacity` bytes of address space for code; memory is used as code is placed."""
+    """`capacity` bytes of address space for code; memory is used as code is placed.
+
+    Code from which the guest's state can be recovered at any access ("precise") lies in the last quarter, so that
+    the fault handler can tell by the address.
+    """
 
     def __init__(self, capacity: int = 256 << 20) -> None:
         self.capacity = capacity
@@ -31,18 +35,22 @@ class CodeArena:
             self._writable_base = map_memory(0, capacity, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor)
         finally:
             os.close(descriptor)
-        self._free: list[tuple[int, int]] = [(0, capacity)]
+        self.precise_start = capacity // 4 * 3
+        """Offset where the part for precise code begins."""
+        self._free = [(0, self.precise_start)]
+        self._free_precise = [(self.precise_start, capacity - self.precise_start)]
         self.used = 0
 
-    def allocate(self, size: int) -> int:
+    def allocate(self, size: int, precise: bool = False) -> int:
         """An offset where `size` bytes are free; a multiple of 64. `CodeArenaFull` if there is none."""
         size = _round_up(size)
-        for index, (start, length) in enumerate(self._free):
+        free = self._free_precise if precise else self._free
+        for index, (start, length) in enumerate(free):
             if length >= size:
                 if length == size:
-                    del self._free[index]
+                    del free[index]
                 else:
-                    self._free[index] = (start + size, length - size)
+                    free[index] = (start + size, length - size)
                 self.used += size
                 return start
         raise CodeArenaFull(f"no {size} bytes left in the code arena of {self.capacity}")
@@ -51,14 +59,15 @@ class CodeArena:
         """Give a block back; nothing may run in it any more."""
         size = _round_up(size)
         self.used -= size
-        insort(self._free, (offset, size))
+        free = self._free_precise if offset >= self.precise_start else self._free
+        insort(free, (offset, size))
         merged: list[tuple[int, int]] = []
-        for start, length in self._free:
+        for start, length in free:
             if merged and merged[-1][0] + merged[-1][1] == start:
                 merged[-1] = (merged[-1][0], merged[-1][1] + length)
             else:
                 merged.append((start, length))
-        self._free = merged
+        free[:] = merged
 
     def write(self, offset: int, data: bytes | bytearray) -> None:
         ctypes.memmove(self._writable_base + offset, bytes(data), len(data))

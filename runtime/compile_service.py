@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from translator.translation import Translation
 from translator.worker_messages import receive, send
@@ -23,8 +23,18 @@ _MAX_STARTS: Final = 4
 class GuestCode(Protocol):
     """Where the worker's questions about guest code are answered."""
 
-    def code_page(self, number: int) -> tuple[bytes, bytes] | None:
-        """The bytes of an executable page and its 1,024 counters (u32 each); None if it is not executable."""
+    def code_page(self, number: int) -> tuple[bytes, bytes, bool] | None:
+        """An executable page's bytes, its 1,024 counters (u32 each), whether it is writable; else None."""
+
+    def heat(self, pc: int) -> int:
+        """How often a taken branch went to `pc`."""
+
+
+class _Request(NamedTuple):
+    seed: int
+    flags: tuple[bool, ...]
+    static: bool
+    force: bool
 
 
 class TranslatorFailed(Exception):
@@ -32,25 +42,37 @@ class TranslatorFailed(Exception):
 
 
 class CompileService:
-    """Translates hot addresses in another process. Only `request` and `take` are for the vCPU's thread."""
+    """Translates hot addresses in another process; the hottest first, and none that has become part of a region.
+
+    Only `request`, `take` and `forget_covered` are for the vCPU's thread.
+    """
 
     def __init__(self, code: GuestCode, on_ready: Callable[[], None]) -> None:
         self._code = code
         self._on_ready = on_ready
-        self._requests: queue.SimpleQueue[tuple[int, tuple[bool, ...], bool] | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._waiting: list[_Request] = []
         self._ready: queue.SimpleQueue[tuple[int, Translation | None]] = queue.SimpleQueue()
+        self._covered: set[int] = set()
         self._thread: threading.Thread | None = None
         self._worker: subprocess.Popen[bytes] | None = None
         self._starts = 0
         self.failures: list[str] = []
         """What went wrong in the worker, for `--stats`."""
 
-    def request(self, seed: int, flags: tuple[bool, ...], static: bool = False) -> None:
-        """Have the region at `seed` translated; `take` gives the result some time later."""
+    def request(self, seed: int, flags: tuple[bool, ...], static: bool = False, force: bool = False) -> None:
+        """Have the region at `seed` translated; `take` gives the result some time later.
+
+        `force`: even if the address lies within a region by then.
+        """
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="compile", daemon=True)
             self._thread.start()
-        self._requests.put((seed, flags, static))
+        self._requests.put(_Request(seed, flags, static, force))
+
+    def forget_covered(self) -> None:
+        """Regions have been dropped."""
+        self._covered = set()
 
     def take(self) -> list[tuple[int, Translation | None]]:
         """(seed, translation) of all requests finished since the last call; None: nothing to translate."""
@@ -63,7 +85,7 @@ class CompileService:
 
     def translate(self, seed: int, flags: tuple[bool, ...], static: bool) -> Translation | None:
         """Request and wait."""
-        self.request(seed, flags, static)
+        self.request(seed, flags, static, force=True)
         _, translation = self._ready.get()
         return translation
 
@@ -79,27 +101,38 @@ class CompileService:
 
     def _serve(self) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals() - {signal.SIGSEGV, signal.SIGBUS})
-        while True:
-            request = self._requests.get()
-            if request is None:
-                return
+        while (request := self._next_request()) is not None:
             translation = None
             try:
-                translation = self._translate(*request)
+                if request.force or request.seed not in self._covered:
+                    translation = self._translate(request)
             except (OSError, EOFError, ValueError, TypeError) as error:
                 self.failures.append(f"compile worker: {error or type(error).__name__}")
                 self._drop_worker()
             except TranslatorFailed as error:
                 self.failures.append(str(error))
-            self._ready.put((request[0], translation))
+            if translation is not None:
+                self._covered.update(translation.blocks)
+            self._ready.put((request.seed, translation))
             self._on_ready()
 
-    def _translate(self, seed: int, flags: tuple[bool, ...], static: bool) -> Translation | None:
+    def _next_request(self) -> _Request | None:
+        """The hottest of those waiting; None: the service is to end."""
+        while not self._waiting or not self._requests.empty():
+            request = self._requests.get()
+            if request is None:
+                return None
+            self._waiting.append(request)
+        hottest = max(self._waiting, key=lambda request: self._code.heat(request.seed))
+        self._waiting.remove(hottest)
+        return hottest
+
+    def _translate(self, request: _Request) -> Translation | None:
         worker = self._started_worker()
         if worker is None:
             return None
         assert worker.stdin is not None and worker.stdout is not None
-        send(worker.stdin, ("translate", seed, flags, static))
+        send(worker.stdin, ("translate", request.seed, request.flags, request.static))
         while True:
             kind, content = receive(worker.stdout)
             if kind == "page":

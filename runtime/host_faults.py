@@ -2,6 +2,9 @@
 
 Both handlers are LLVM IR. The fault handler copies what is needed to find the guest's registers into the CPU
 state and jumps back into `enter` by longjmp; the other one notes the signal and makes the next branch leave.
+A store to a page that was only write-protected because it holds decoded code is let through: the handler empties
+the page's predecoded entries and asks native code to stop at the next branch, where Python drops the rest. Only
+code that could itself lie on that page is precise at its stores, and then takes the first way.
 The state of the running vCPU is thread-specific data, so that a process can have several.
 """
 
@@ -13,6 +16,7 @@ import platform
 import signal
 from typing import Any, Final
 
+from runtime.address_space import CODE, WRITE
 from translator.state import OFFSET, CpuState
 
 # struct ucontext of x86-64 Linux: general registers, then the pointer to the floating-point state.
@@ -20,6 +24,7 @@ _UC_REGISTERS: Final = 40
 _UC_REGISTER_COUNT: Final = 23
 _UC_RSP: Final = 15
 _UC_RIP: Final = 16
+_UC_ERROR: Final = 19
 _UC_FLOAT_STATE: Final = 224
 _FLOAT_MXCSR: Final = 24
 _FLOAT_XMM: Final = 160
@@ -41,6 +46,9 @@ _CONSTANT_NAMES: Final = (
     "sigaction",
     "old_actions",
     "default_state",
+    "mprotect",
+    "memset",
+    "precise_start",
 )
 
 
@@ -74,7 +82,65 @@ ours:
   %in_native.at = getelementptr i8, ptr %state, i64 {OFFSET["in_native"]}
   %in_native = load volatile i32, ptr %in_native.at
   %outside = icmp eq i32 %in_native, 0
-  br i1 %outside, label %foreign, label %guest
+  br i1 %outside, label %foreign, label %native
+native:
+  %registers = getelementptr i8, ptr %context, i64 {_UC_REGISTERS}
+  %address.at = getelementptr i8, ptr %info, i64 {_SIGINFO_ADDRESS}
+  %address = load i64, ptr %address.at
+  %error.at = getelementptr i8, ptr %registers, i64 {8 * _UC_ERROR}
+  %error = load i64, ptr %error.at
+  %error.write = and i64 %error, 2
+  %is_write = icmp ne i64 %error.write, 0
+  %exact.at = getelementptr i8, ptr %state, i64 {OFFSET["exact_stores"]}
+  %exact = load i32, ptr %exact.at
+  %is_free = icmp eq i32 %exact, 0
+  %rip.at = getelementptr i8, ptr %registers, i64 {8 * _UC_RIP}
+  %rip = load i64, ptr %rip.at
+  %precise.pointer = {_constant("precise_start")}
+  %precise = ptrtoint ptr %precise.pointer to i64
+  %is_imprecise = icmp ult i64 %rip, %precise
+  %memory.at = getelementptr i8, ptr %state, i64 {OFFSET["memory_base"]}
+  %memory = load i64, ptr %memory.at
+  %guest_address = sub i64 %address, %memory
+  %in_window = icmp ult i64 %guest_address, 4294967296
+  %may.1 = and i1 %is_write, %is_free
+  %may.2 = and i1 %may.1, %is_imprecise
+  %may = and i1 %may.2, %in_window
+  br i1 %may, label %store, label %guest
+store:
+  %page = lshr i64 %guest_address, 12
+  %flags.base.at = getelementptr i8, ptr %state, i64 {OFFSET["page_flags"]}
+  %flags.base = load ptr, ptr %flags.base.at
+  %flags.at = getelementptr i8, ptr %flags.base, i64 %page
+  %flags = load i8, ptr %flags.at
+  %flags.code = and i8 %flags, {CODE | WRITE}
+  %is_code = icmp eq i8 %flags.code, {CODE | WRITE}
+  br i1 %is_code, label %store_to_code, label %guest
+store_to_code:
+  %flags.new = and i8 %flags, {~CODE & 0xFF}
+  store i8 %flags.new, ptr %flags.at
+  %page.address = shl i64 %page, 12
+  %page.host = add i64 %memory, %page.address
+  %mprotect = {_constant("mprotect")}
+  %protected = call i32 %mprotect(i64 %page.host, i64 4096, i32 3)
+  %entries.at = getelementptr i8, ptr %state, i64 {OFFSET["entries_base"]}
+  %entries = load i64, ptr %entries.at
+  %page.entries = shl i64 %page, 14
+  %entries.host = add i64 %entries, %page.entries
+  %memset = {_constant("memset")}
+  %cleared = call ptr %memset(i64 %entries.host, i32 0, i64 16384)
+  %count.at = getelementptr i8, ptr %state, i64 {OFFSET["dirty_count"]}
+  %count = load i32, ptr %count.at
+  %count.wide = zext i32 %count to i64
+  %dirty = getelementptr i8, ptr %state, i64 {OFFSET["dirty_pages"]}
+  %dirty.at = getelementptr i32, ptr %dirty, i64 %count.wide
+  %page.number = trunc i64 %page to i32
+  store i32 %page.number, ptr %dirty.at
+  %count.new = add i32 %count, 1
+  store i32 %count.new, ptr %count.at
+  %limit.at = getelementptr i8, ptr %state, i64 {OFFSET["limit"]}
+  store atomic i64 0, ptr %limit.at seq_cst, align 8
+  ret void
 foreign:
   %sigaction = {_constant("sigaction")}
   %old = {_constant("old_actions")}
@@ -83,12 +149,9 @@ foreign:
   %restored = call i32 %sigaction(i32 %signal, ptr %old.at, ptr null)
   ret void
 guest:
-  %registers = getelementptr i8, ptr %context, i64 {_UC_REGISTERS}
 {_copies("fault_registers", "%registers", 8, _UC_REGISTER_COUNT)}
   %pc.to = getelementptr i8, ptr %state, i64 {OFFSET["fault_host_pc"]}
   store i64 %fault_registers.{_UC_RIP}, ptr %pc.to
-  %address.at = getelementptr i8, ptr %info, i64 {_SIGINFO_ADDRESS}
-  %address = load i64, ptr %address.at
   %address.to = getelementptr i8, ptr %state, i64 {OFFSET["fault_address"]}
   store i64 %address, ptr %address.to
   %float.at = getelementptr i8, ptr %context, i64 {_UC_FLOAT_STATE}
@@ -161,7 +224,7 @@ class HostFaults:
         if _libc.pthread_key_create(ctypes.byref(self._key), None):
             raise OSError("no thread-specific key is left")
 
-    def constants(self, default_state: CpuState) -> bytes:
+    def constants(self, default_state: CpuState, precise_start: int) -> bytes:
         """The contents of the handlers' table of constants."""
         values = {
             "pthread_getspecific": function_address("pthread_getspecific"),
@@ -170,6 +233,9 @@ class HostFaults:
             "sigaction": function_address("sigaction"),
             "old_actions": ctypes.addressof(self._old_actions),
             "default_state": ctypes.addressof(default_state),
+            "mprotect": function_address("mprotect"),
+            "memset": function_address("memset"),
+            "precise_start": precise_start,
         }
         return b"".join(values[name].to_bytes(8, "little") for name in _CONSTANT_NAMES)
 
@@ -194,7 +260,11 @@ class HostFaults:
         action = _SignalAction(handler=handler, flags=flags)
         # Keep the first old action: catching twice must not make our own handler the one to go back to.
         old: Any = ctypes.byref(self._old_actions[number])
-        if self._old_actions[number].handler == handler or self._old_actions[number].flags or self._old_actions[number].handler:
+        if (
+            self._old_actions[number].handler == handler
+            or self._old_actions[number].flags
+            or self._old_actions[number].handler
+        ):
             old = None
         self._check(_libc.sigaction(number, ctypes.byref(action), old), number)
 

@@ -41,7 +41,8 @@ class NativeCode:
 
     def attach(self, state: CpuState) -> None:
         """Catch the host faults of the calling thread for the vCPU of `state`."""
-        self.arena.write(self._constants_at, self.host_faults.constants(state))
+        precise_start = self.arena.base + self.arena.precise_start
+        self.arena.write(self._constants_at, self.host_faults.constants(state, precise_start))
         self.host_faults.bind(state)
         self.host_faults.install()
 

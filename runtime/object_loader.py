@@ -55,18 +55,20 @@ class LoadedObject:
     """The section of stack maps; function addresses in it are offsets in the arena."""
 
 
-def load_object(code: bytes, arena: CodeArena, external: Mapping[str, int]) -> LoadedObject:
+def load_object(
+    code: bytes, arena: CodeArena, external: Mapping[str, int], precise: bool = False
+) -> LoadedObject:
     """Relocate `code` into `arena`. `external`: arena offsets of symbols it may refer to.
 
     `ObjectError` if it cannot be loaded, `CodeArenaFull` if it does not fit.
     """
     try:
-        return _load(code, arena, external)
+        return _load(code, arena, external, precise)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise ObjectError(f"damaged object code: {error}") from error
 
 
-def _load(code: bytes, arena: CodeArena, external: Mapping[str, int]) -> LoadedObject:
+def _load(code: bytes, arena: CodeArena, external: Mapping[str, int], precise: bool) -> LoadedObject:
     sections = _sections(code)
     positions, size = _lay_out(sections)
     image = bytearray(size)
@@ -74,7 +76,7 @@ def _load(code: bytes, arena: CodeArena, external: Mapping[str, int]) -> LoadedO
         section = sections[index]
         if section.kind != _SHT_NOBITS:
             image[position : position + section.size] = code[section.offset : section.offset + section.size]
-    base = arena.allocate(size)
+    base = arena.allocate(size, precise)
     try:
         stack_map_index = next((n for n, s in enumerate(sections) if s.name == _STACKMAPS), -1)
         stack_maps = bytearray()
@@ -159,7 +161,9 @@ def _relocate(
     base: int,
     arena_base: int,
 ) -> None:
-    for offset, info, addend in struct.iter_unpack("<QQq", code[section.offset : section.offset + section.size]):
+    for offset, info, addend in struct.iter_unpack(
+        "<QQq", code[section.offset : section.offset + section.size]
+    ):
         kind = info & 0xFFFF_FFFF
         target = addresses[info >> 32]
         if isinstance(target, str):

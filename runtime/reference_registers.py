@@ -85,7 +85,7 @@ class FloatDoublewords:
 
 
 def change_float_layout(cells: Any, wide: bool) -> None:
-    """Rearrange `CpuState.fpr` for Status.FR = `wide`: the words f0 … f31 are kept, high words are cleared."""
+    """Rearrange `CpuState.fpr` for Status.FR = `wide`: f0 … f31 keep their words, high words become 0."""
     before, after = FloatWords(cells, not wide), FloatWords(cells, wide)
     words = [before[register] for register in range(32)]
     for cell in range(len(cells)):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from runtime.address_space import EXEC, PAGE_SHIFT, PAGE_SIZE
+from runtime.address_space import EXEC, PAGE_SHIFT, PAGE_SIZE, WRITE
 from runtime.code_arena import CodeArenaFull
 from runtime.compile_service import CompileService
 from runtime.disk_cache import DiskCache
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _DWARF_RSP: Final = 7
 _DWARF_FIRST_XMM: Final = 17
 _TYPE_SIZE: Final = {"i8": 1, "i32": 4, "i64": 8, "float": 4, "double": 8}
+_COVERED_PATIENCE: Final = 8
+"""How often an address within a region must get hot in tier 0 before it gets a region of its own."""
 _KEY_CODE: Final = 64
 """Bytes of code at the hot address that name a translation in the disk cache."""
 
@@ -82,6 +84,8 @@ class Translations:
         self.failures: list[str] = []
         self._requested: set[int] = set()
         self._by_entry: dict[int, InstalledRegion] = {}
+        self._covered: dict[int, int] = {}
+        """Block addresses within regions → how often they got hot all the same."""
         self._by_page: dict[int, list[InstalledRegion]] = {}
         self._by_offset: list[tuple[int, InstalledRegion]] = []
         self._service: CompileService | None = None
@@ -102,11 +106,18 @@ class Translations:
             wide_fpu=self._vcpu.wide_fpu,
             float_checked=bool(self._vcpu.state.float_checked),
             count_instructions=self._count_instructions,
+            precise=self._vcpu.precise_faults,
         )
 
     def hot(self, seed: int) -> None:
         """Have the region at `seed` translated, unless that is under way or done."""
         if not self._enabled or seed in self._requested or seed in self._by_entry:
+            return
+        times = self._covered.get(seed)
+        if times is not None and times < _COVERED_PATIENCE:
+            # It lies within a region, which control should soon reach by an entry: see whether it gets hot again.
+            self._covered[seed] = times + 1
+            self._vcpu.entries.reset_counter(seed)
             return
         self._requested.add(seed)
         self.counts.requested += 1
@@ -114,7 +125,7 @@ class Translations:
         if cached is not None and self._install(cached):
             self.counts.from_cache += 1
             return
-        self._started_service().request(seed, _flags(self.mode()))
+        self._started_service().request(seed, _flags(self.mode()), force=times is not None)
 
     def install_ready(self) -> None:
         """Install what has been compiled since the last call."""
@@ -124,6 +135,8 @@ class Translations:
         self.failures = self._service.failures
         for seed, translation in self._service.take():
             if translation is None:
+                self._requested.discard(seed)
+                self._vcpu.entries.reset_counter(seed)
                 continue
             if self._install(translation):
                 self._cache.store(self._cache_name(seed), translation.to_bytes())
@@ -141,7 +154,7 @@ class Translations:
         self._ready = True
         self._vcpu.state.limit = 0
 
-    def code_page(self, number: int) -> tuple[bytes, bytes] | None:
+    def code_page(self, number: int) -> tuple[bytes, bytes, bool] | None:
         """For the compile worker; see `compile_service.GuestCode`. Called in the compile thread."""
         space = self._vcpu.address_space
         if number >= 1 << 20 or not space.page_flags[number] & EXEC:
@@ -150,7 +163,12 @@ class Translations:
             code = space.read(number << PAGE_SHIFT, PAGE_SIZE)
         except Exception:  # noqa: BLE001  unmapped meanwhile by the vCPU's thread: not readable any more
             return None
-        return code, self._vcpu.entries.counters(number << PAGE_SHIFT, PAGE_SIZE // 4)
+        counters = self._vcpu.entries.counters(number << PAGE_SHIFT, PAGE_SIZE // 4)
+        return code, counters, bool(space.page_flags[number] & WRITE)
+
+    def heat(self, pc: int) -> int:
+        """For the compile worker; see `compile_service.GuestCode`."""
+        return self._vcpu.entries.counter(pc)
 
     # The disk cache.
 
@@ -181,10 +199,10 @@ class Translations:
             return False
         native = self._vcpu.native
         try:
-            loaded = load_object(translation.object_code, native.arena, native.handlers)
+            loaded = load_object(translation.object_code, native.arena, native.handlers, translation.precise)
         except CodeArenaFull:
             self._drop_all()
-            loaded = load_object(translation.object_code, native.arena, native.handlers)
+            loaded = load_object(translation.object_code, native.arena, native.handlers, translation.precise)
         except ObjectError:
             return False
         region = InstalledRegion(translation, loaded)
@@ -197,6 +215,8 @@ class Translations:
                 self._by_entry[pc] = region
                 region.originals[pc] = self._vcpu.entries.handler(pc)
                 self._vcpu.entries.set_handler(pc, loaded.symbols[symbol])
+        for pc in translation.blocks:
+            self._covered.setdefault(pc, 0)
         self._by_offset.append((loaded.offset, region))
         self._by_offset.sort(key=lambda item: item[0])
         self.counts.installed += 1
@@ -208,8 +228,10 @@ class Translations:
         space = self._vcpu.address_space
         for start, code in translation.code:
             pages = range(start >> PAGE_SHIFT, (start + len(code) - 1 >> PAGE_SHIFT) + 1)
-            if not all(space.page_flags[page] & EXEC for page in pages):
-                return False
+            for page in pages:
+                flags = space.page_flags[page]
+                if not flags & EXEC or (flags & WRITE and not translation.precise):
+                    return False
             if space.read(start, len(code)) != code:
                 return False
         return True
@@ -222,6 +244,10 @@ class Translations:
             self._vcpu.entries.set_handler(pc, handler)
             self._vcpu.entries.reset_counter(pc)
         self._requested.discard(region.translation.seed)
+        for pc in region.translation.blocks:
+            self._covered.pop(pc, None)
+        if self._service is not None:
+            self._service.forget_covered()
         self._by_offset = [item for item in self._by_offset if item[1] is not region]
         self._vcpu.native.arena.free(region.loaded.offset, region.loaded.size)
         self.counts.code_bytes -= region.loaded.size
@@ -270,6 +296,10 @@ class Translations:
         if not index:
             raise RuntimeError(f"host fault at {host_pc:#x}, which is not generated code")
         region = self._by_offset[index - 1][1]
+        if not region.translation.precise:
+            self._vcpu.state.pc = region.translation.seed
+            self._vcpu.state.in_delay_slot = 0
+            return
         if region.stack_maps is None:
             region.stack_maps = StackMaps(region.loaded.stack_maps)
         stack_map = region.stack_maps.before(offset)
@@ -307,4 +337,4 @@ class Translations:
 
 
 def _flags(mode: Mode) -> tuple[bool, ...]:
-    return (mode.big_endian, mode.wide_fpu, mode.float_checked, mode.count_instructions)
+    return (mode.big_endian, mode.wide_fpu, mode.float_checked, mode.count_instructions, mode.precise)

@@ -43,12 +43,14 @@ class Vcpu:
         wide_fpu: bool = False,
         use_cache: bool = True,
         count_instructions: bool = False,
+        precise_faults: bool = False,
     ) -> None:
         self.address_space = address_space
         self.big_endian = big_endian
         self.state = CpuState()
         self.native: Final = native_code(big_endian, use_cache)
         self.entries: Final = EntryTable(self.native.handlers, wide_fpu=wide_fpu)
+        self._precise_faults = precise_faults
         self.clock_limit = _NO_LIMIT
         """`run` stops before `state.clock` would exceed this: 16 for each retired instruction."""
         self._stop_requested = False
@@ -88,6 +90,21 @@ class Vcpu:
             words[2 * number if wide else number] = word
         self.entries.wide_fpu = wide
         self.forget_code()
+
+    @property
+    def precise_faults(self) -> bool:
+        """Whether the state is exact at memory faults in translated code too; costs speed.
+
+        Without it, pc and registers after Stop.MEMORY_FAULT are some earlier ones of the same region: good enough
+        for a guest that the fault kills. To be set before a guest gets to handle its faults itself.
+        """
+        return self._precise_faults
+
+    @precise_faults.setter
+    def precise_faults(self, precise: bool) -> None:
+        if precise != self._precise_faults:
+            self._precise_faults = precise
+            self.translations.mode_changed()
 
     def forget_code(self) -> None:
         """Drop everything decoded and translated; called when the FPU mode that it depends on changes."""
@@ -131,8 +148,10 @@ class Vcpu:
             if self._stop_requested or state.pending_signals:
                 return self._external(Stop.LIMIT)
             remaining = (self.clock_limit - state.clock) // CLOCK_PER_INSTRUCTION
+            state.exact_stores = 1
             stop = self._run_stretch(remaining)
-            if stop is not Stop.BREAKPOINT:
+            state.exact_stores = 0
+            if stop not in (Stop.BREAKPOINT, Stop.NONE):
                 return stop
         state.stop = Stop.LIMIT
         return self._external(Stop.LIMIT)
@@ -187,6 +206,7 @@ class Vcpu:
         state = self.state
         while True:
             state.limit = limit
+            self.translations.install_ready()
             if self._stop_requested or state.pending_signals:
                 state.stop = Stop.LIMIT
                 return Stop.LIMIT
@@ -194,21 +214,24 @@ class Vcpu:
                 return self._address_error()
             faulted = self._enter(following)
             stop = Stop.MEMORY_FAULT if faulted else Stop(state.stop)
+            if stop is Stop.MEMORY_FAULT:
+                self._recover_state()
+            if state.dirty_count:
+                self._drop_dirty_pages()
             if stop is Stop.UNDECODED:
                 if not self._decode():
                     return Stop.MEMORY_FAULT
             elif stop is Stop.MEMORY_FAULT:
-                self._recover_state()
                 if not self._is_store_to_code():
                     state.stop = stop
                     return stop
+                if state.exact_stores:
+                    return Stop.NONE  # the breakpoints of this stretch may have been dropped
             elif stop is Stop.HOT:
                 self.translations.hot(state.hot_target)
             elif stop is Stop.FPU_MODE:
                 self.translations.mode_changed()
-            elif stop is Stop.LIMIT and not self._due(limit):
-                self.translations.install_ready()
-            else:
+            elif stop is not Stop.LIMIT or self._due(limit):
                 return stop
 
     def _due(self, limit: int) -> bool:
@@ -276,6 +299,14 @@ class Vcpu:
             return False
         self.address_space.unmark_code(page, page)
         return True
+
+    def _drop_dirty_pages(self) -> None:
+        """Drop the code of pages that stores have hit; the fault handler has made them writable already."""
+        state = self.state
+        pages = sorted(set(state.dirty_pages[: state.dirty_count]))
+        state.dirty_count = 0
+        for page in pages:
+            self._code_changed(page, page)
 
     def _code_changed(self, first_page: int, last_page: int) -> None:
         self.translations.invalidate(first_page, last_page)

@@ -12,6 +12,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+
 @dataclass(frozen=True)
 class Compiled:
     """What a compilation can give; only what was asked for is set."""

@@ -22,9 +22,9 @@ from translator.fcsr import (
     WRITABLE_MASK,
     FloatException,
 )
-from translator.float_exact_routine import exceptions_of_control, rounding_control
+from translator.float_exact_routine import collect_sticky_flags, rounding_control
 from translator.float_ir import OPERAND_FIELDS, WRITE_CHANGES_MODE, WRITE_TRAPS
-from translator.host_float import LOAD_CONTROL, STORE_CONTROL
+from translator.host_float import LOAD_CONTROL
 from translator.ir import FunctionBuilder, IrValue
 from translator.state import OFFSET
 
@@ -60,9 +60,8 @@ def _function(signature: str, builder: FunctionBuilder) -> str:
 
 def _read_fcsr() -> str:
     builder = FunctionBuilder()
-    builder.emit("%control = alloca i32")
     operation = _load(builder, "last_fp_operation", 32)
-    fcsr = _load(builder, "fcsr", 32)
+    fcsr = collect_sticky_flags(builder)
     builder.emit("br label %start")
     builder.block("start")
     kept_cause = fcsr & CAUSE_MASK
@@ -79,12 +78,9 @@ def _read_fcsr() -> str:
     cause = builder.value(
         "cause", f"phi i32 [ {kept_cause.name}, %start ], [ {found_cause.name}, %evaluate ]", 32
     )
-    builder.emit(f"call void @{STORE_CONTROL}(ptr %control)")
-    control = builder.value("control_now", "load i32, ptr %control", 32)
-    flags = exceptions_of_control(builder, control).trunc(32) << FLAGS_SHIFT
     conditions = (_load(builder, "fcc", 64) * _GATHER_BITS).shift_right(56).trunc(32)
     placed = ((conditions & 0xFE) << _FIRST_UPPER_CONDITION) | ((conditions & 1) << CONDITION_BITS[0])
-    value = (fcsr & ~(CAUSE_MASK | CONDITIONS_MASK)) | cause | flags | placed
+    value = (fcsr & ~(CAUSE_MASK | CONDITIONS_MASK)) | cause | placed
     builder.emit(f"ret {value.typed()}")
     return _function("i32 @float_read_fcsr(ptr %state)", builder)
 
@@ -114,6 +110,7 @@ def _write_fcsr() -> str:
 
 def _checked() -> str:
     builder = FunctionBuilder()
+    collect_sticky_flags(builder)
     call = "call { i64, i64 } @float_exact(ptr %state, i32 %operation, i64 %a, i64 %b, i64 %c)"
     pair = builder.assign("pair", call)
     exceptions = builder.value("exceptions", f"extractvalue {{ i64, i64 }} {pair}, 1", 64).trunc(32)

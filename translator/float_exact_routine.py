@@ -2,8 +2,9 @@
 
     { i64 result, i64 exceptions } @float_exact(ptr state, i32 operation, i64 a, i64 b, i64 c)
 
-It computes under the state's rounding mode and FS with clean host flags, and leaves the host's control
-register as it was. An operation's steps (madd: product, sum) are internal functions that know about
+It computes under the state's rounding mode and FS. It leaves the host's control register without any sticky
+flag, so its callers must have taken them from there (`collect_sticky_flags`): restoring them would cost
+more than all the rest. An operation's steps (madd: product, sum) are internal functions that know about
 flushing.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from translator.fcsr import FLAGS_SHIFT as FCSR_FLAGS_SHIFT
 from translator.fcsr import FLUSH_BIT, ROUNDING_MASK, FloatException, Rounding
 from translator.float_expressions import (
     LLVM_TYPE,
@@ -38,7 +40,6 @@ from translator.float_operations import (
 from translator.host_float import (
     CONTROL_DEFAULT,
     CONTROL_FLAGS,
-    CONTROL_FLAGS_MASK,
     EXCEPTIONS_TABLE,
     FLAGS_SHIFT,
     LOAD_CONTROL,
@@ -50,10 +51,9 @@ from translator.host_float import (
 from translator.ir import FunctionBuilder, IrValue
 from translator.state import OFFSET
 
-_WORK: Final = {"clean": 0, "chopping": 4, "found": 8, "raised": 12, "flush": 16, "saved": 20}
-"""Offsets of the 32-bit words shared with the steps: control registers with the guest's rounding mode and
-with rounding toward zero; where to store the control register; host flags raised so far; FS; the caller's
-control."""
+_WORK: Final = {"clean": 0, "chopping": 4, "found": 8, "raised": 12, "flush": 16}
+"""Offsets of the words shared with the steps: control registers with the guest's rounding mode and with
+rounding toward zero; where to store the control register; host flags raised so far; FS."""
 _EXACT_CONVERSIONS: Final = {("d", "s"), ("d", "w")}
 
 
@@ -79,6 +79,18 @@ def exceptions_of_control(builder: FunctionBuilder, control: IrValue) -> IrValue
     """The guest's exceptions (64 bits, no *invalid*) that the host's sticky flags in `control` stand for."""
     position = ((control.shift_right(FLAGS_SHIFT) & 15) << 2).zext(64)
     return builder.constant(EXCEPTIONS_TABLE, 64).shift_right(position) & 15
+
+
+def collect_sticky_flags(builder: FunctionBuilder) -> IrValue:
+    """Move the host's sticky flags into FCSR, which is given back. They stay in the control register, too."""
+    builder.emit("%control.at = alloca i32")
+    builder.emit(f"call void @{STORE_CONTROL}(ptr %control.at)")
+    control = builder.value("control", "load i32, ptr %control.at", 32)
+    pointer = builder.assign("at", f"getelementptr i8, ptr %state, i64 {OFFSET['fcsr']}")
+    before = builder.value("before", f"load i32, ptr {pointer}", 32)
+    fcsr = before | (exceptions_of_control(builder, control).trunc(32) << FCSR_FLAGS_SHIFT)
+    builder.emit(f"store {fcsr.typed()}, ptr {pointer}")
+    return fcsr
 
 
 def _work_pointer(builder: FunctionBuilder, name: str) -> str:
@@ -117,36 +129,47 @@ def _conversion_step(to: str, source: str) -> str:
 
 
 def _step_function(name: str, parameters: str, kind: str, compute: Callable[[FunctionBuilder], str]) -> str:
-    """One rounding. With FS, what is tiny before rounding becomes a zero without any exception.
+    """One rounding; its flags accumulate in the control register.
 
-    It is tiny exactly if its truncation is smaller than the smallest normalised number.
+    With FS, what is tiny before rounding becomes a zero without any exception. It is tiny exactly if its
+    truncation is smaller than the smallest normalised number.
     """
     builder = FunctionBuilder()
     width, lowest = FORMAT_WIDTH[kind], FLOAT_FORMATS[kind].minimum_normal
     magnitude_mask = FLOAT_FORMATS[kind].sign_bit - 1
+    builder.branch_if(_load_work(builder, "flush").ne(0), "flushing", "plain", unlikely=True)
+    builder.block("plain")
+    builder.emit(f"ret {LLVM_TYPE[kind]} {compute(builder)}")
+    builder.block("flushing")
+    _collect_flags(builder)
     _control(builder, LOAD_CONTROL, "clean")
     result = IrValue.from_float(builder, compute(builder), width)
-    _control(builder, STORE_CONTROL, "found")
-    found = _load_work(builder, "found")
-    small = builder.constant(lowest + 1, width)
-    may_flush = (result & magnitude_mask).lt_unsigned(small) & _load_work(builder, "flush").ne(0)
-    builder.branch_if(may_flush, "check", "keep")
+    builder.branch_if((result & magnitude_mask).lt_unsigned(lowest + 1), "check", "keep")
     builder.block("check")
+    _control(builder, STORE_CONTROL, "found")
     _control(builder, LOAD_CONTROL, "chopping")
     chopped = IrValue.from_float(builder, compute(builder), width)
     _control(builder, LOAD_CONTROL, "clean")
-    builder.branch_if((chopped & magnitude_mask).lt_unsigned(lowest), "flush", "keep")
+    builder.branch_if((chopped & magnitude_mask).lt_unsigned(lowest), "flush", "round")
     builder.block("flush")
     zero = result & FLOAT_FORMATS[kind].sign_bit
     builder.emit(f"ret {LLVM_TYPE[kind]} {zero.as_float()}")
+    builder.block("round")
+    _raise(builder, _load_work(builder, "found"))
+    builder.emit("br label %keep")
     builder.block("keep")
-    _raise(builder, found & CONTROL_FLAGS_MASK)
     builder.emit(f"ret {LLVM_TYPE[kind]} {result.as_float()}")
     body = "\n".join(builder.lines)
     return (
         f"define internal {LLVM_TYPE[kind]} @float_step_{name}({parameters}ptr %work) "
         f"nounwind noinline strictfp {{\n{body}\n}}\n"
     )
+
+
+def _collect_flags(builder: FunctionBuilder) -> None:
+    """Add the flags in the control register to those raised so far."""
+    _control(builder, STORE_CONTROL, "found")
+    _raise(builder, _load_work(builder, "found"))
 
 
 class _ExactSteps(StepEmitter):
@@ -161,7 +184,6 @@ class _ExactSteps(StepEmitter):
 def _float_exact() -> str:
     builder = FunctionBuilder()
     builder.emit(f"%work = alloca [{len(_WORK)} x i32]")
-    _control(builder, STORE_CONTROL, "saved")
     pointer = builder.assign("at", f"getelementptr i8, ptr %state, i64 {OFFSET['fcsr']}")
     fcsr = builder.value("fcsr", f"load i32, ptr {pointer}", 32)
     _store_work(builder, "clean", rounding_control(builder, fcsr))
@@ -179,7 +201,8 @@ def _float_exact() -> str:
     result = builder.assign("result", f"phi i64 {results}")
     invalids = ", ".join(f"[ {invalid}, %{label} ]" for label, _, invalid in arms)
     invalid = builder.value("invalid", f"phi i1 {invalids}", 1)
-    _control(builder, LOAD_CONTROL, "saved")
+    _collect_flags(builder)
+    _control(builder, LOAD_CONTROL, "clean")
     exceptions = exceptions_of_control(builder, _load_work(builder, "raised"))
     invalid_bit = invalid.select(exceptions.lift(int(FloatException.INVALID)), exceptions.lift(0))
     first = builder.assign("pair", f"insertvalue {{ i64, i64 }} poison, i64 {result}, 0")

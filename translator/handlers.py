@@ -31,6 +31,7 @@ from translator.predecode import (
     ENTRY_SIZE,
     HOT_THRESHOLD,
     IMMEDIATE_OFFSET,
+    LAST_TARGET_OFFSET,
     OPERANDS_OFFSET,
     handler_symbol,
     operand_index,
@@ -178,6 +179,8 @@ class HandlerCpu(NativeCpu):
         store_field(builder, "bad_virtual_address", target.typed())
         self._go_to(field_pointer(builder, "address_error_entry"), counted=False)
         builder.block(aligned)
+        note = builder.assign("note", f"getelementptr i8, ptr %entry, i64 {LAST_TARGET_OFFSET}")
+        builder.emit(f"store {target.typed()}, ptr {note}")
         self._go_to(entry_of_address(builder, target))
 
     def jump_in_segment(self, index: IrValue) -> None:

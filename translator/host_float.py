@@ -28,7 +28,6 @@ CONTROL_FLAGS: Final = {
 signalling one to the host and the reverse, so generated code finds out by itself."""
 FLAGS_SHIFT: Final = 2
 """Where the four flags begin."""
-CONTROL_FLAGS_MASK: Final = sum(CONTROL_FLAGS.values())
 
 
 def control_of(rounding: int) -> int:

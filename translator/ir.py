@@ -134,7 +134,9 @@ class IrValue(Value):
             return other
         kind = f"i{self.width}"
         if operation == "rotr":
-            call = f"call {kind} @llvm.fshr.{kind}({kind} {self.name}, {kind} {self.name}, {kind} {other.name})"
+            call = (
+                f"call {kind} @llvm.fshr.{kind}({kind} {self.name}, {kind} {self.name}, {kind} {other.name})"
+            )
             return self.builder.value("rotr", call, self.width)
         return self.builder.value(operation, f"{operation} {kind} {self.name}, {other.name}", self.width)
 
@@ -142,9 +144,7 @@ class IrValue(Value):
         if self.number is not None and other.number is not None:
             a, b = IntegerValue(self.number, self.width), IntegerValue(other.number, self.width)
             return self._fold(a.compare(relation, b))
-        return self.builder.value(
-            relation, f"icmp {relation} i{self.width} {self.name}, {other.name}", 1
-        )
+        return self.builder.value(relation, f"icmp {relation} i{self.width} {self.name}, {other.name}", 1)
 
     def unary(self, operation: str) -> IrValue:
         if self.number is not None:

@@ -22,7 +22,10 @@ OPERANDS_OFFSET: Final = 4
 IMMEDIATE_OFFSET: Final = 8
 """i32: imm, uimm or offset; of a branch: entry distance to its target; of j and jal: index << 2."""
 COUNTER_OFFSET: Final = 12
-"""u32: how often a taken branch came here; once translated, the number of the entry's record."""
+"""u32: how often a taken branch came here. In a register jump's delay slot, where no branch goes: the address
+that the jump last went to."""
+LAST_TARGET_OFFSET: Final = ENTRY_SIZE + COUNTER_OFFSET
+"""From the entry of a register jump to where it notes its target."""
 
 HOT_THRESHOLD: Final = 2000
 """Taken branches to an address before it is reported as hot."""

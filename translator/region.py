@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Final
 
 from translator.decode import Instruction, decode
 from translator.encoding import Flow
 
 RETURN_ADDRESS: Final = 31
+_SWITCH_REACH: Final = 4096
+"""How far behind an indirect jump the cases of a switch are looked for, in bytes."""
+_MAX_CASES: Final = 128
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,9 @@ class Block:
     def is_return(self) -> bool:
         """Whether the block ends in `jr $ra`."""
         return (
-            self.branch is not None and self.branch[1].mnemonic == "jr" and self.branch[1].rs == RETURN_ADDRESS
+            self.branch is not None
+            and self.branch[1].mnemonic == "jr"
+            and self.branch[1].rs == RETURN_ADDRESS
         )
 
     @property
@@ -110,14 +116,17 @@ class Region:
     """Addresses at which tier 0 and other regions may enter; the seed first."""
     returns: dict[int, list[int]]
     """Block that ends in `jr $ra` → return points within the region."""
-    indirect: dict[int, list[int]]
+    predicted: dict[int, list[int]]
     """Block that ends in another `jr` or `jalr` → targets within the region that have been seen."""
+
+    def targets(self, block: Block) -> list[int]:
+        """Where the jump or branch at the end of a block goes within the region, other than by returning."""
+        known = [block.branch_target] if block.branch_target is not None else self.predicted.get(block.start, [])
+        return [target for target in known if target in self.blocks]
 
     def successors(self, block: Block) -> list[int]:
         """Blocks of the region that control may go to from `block`."""
-        targets = list(self.returns.get(block.start, ())) + list(self.indirect.get(block.start, ()))
-        if block.branch_target is not None:
-            targets.insert(0, block.branch_target)
+        targets = self.targets(block) + self.returns.get(block.start, [])
         if block.falls_through:
             targets.append(block.end)
         return [target for target in targets if target in self.blocks]
@@ -162,7 +171,7 @@ class _Discovery:
         self.size = 0
 
     def is_warm(self, pc: int) -> bool:
-        return self.profile.warm == 0 or self.profile.heat(pc) >= self.profile.warm
+        return self.profile.warm == 0 or self.heat(pc) >= self.profile.warm
 
     def scan(self, start: int, leaders: dict[int, int]) -> Block | None:
         """The block from `start`, ended by a branch, an exception, another leader or unknown code."""
@@ -190,9 +199,10 @@ class _Discovery:
         return block if len(block) else None
 
     def walk(self, seed: int) -> None:
-        queue = [(seed, 0)]
+        """Collect leaders, the hottest first."""
+        queue: list[tuple[int, int, int]] = [(0, seed, 0)]
         while queue and self.size < self.profile.max_instructions:
-            start, doubt = queue.pop(0)
+            _, start, doubt = heappop(queue)
             if self.is_warm(start):
                 doubt = 0
             known = self.leaders.get(start)
@@ -204,28 +214,48 @@ class _Discovery:
             if known is None:
                 self.size += len(block)
             self.leaders[start] = doubt
-            queue += self.edges(block, doubt)
+            for target, target_doubt in self.edges(block, doubt):
+                heappush(queue, (-self.heat(target), target, target_doubt))
 
     def edges(self, block: Block, doubt: int) -> Iterator[tuple[int, int]]:
+        """Where the walk goes on from a block: (address, doubt)."""
         target = block.branch_target
         if target is not None and self.is_warm(target):
             yield target, 0
         if block.is_call:
             if self.is_warm(block.end):
                 yield block.end, 0
-        elif block.falls_through and doubt < self.profile.max_doubt:
-            yield block.end, doubt + 1
+        elif block.falls_through:
+            # Where the branch is never taken, control falls through as often as it comes here.
+            doubt += target is not None and self.is_warm(target)
+            if doubt <= self.profile.max_doubt:
+                yield block.end, doubt
         elif block.branch is None and block.body and block.body[-1][1].mnemonic == "syscall":
             yield block.end, doubt + 1
-        elif block.branch is not None and target is None and not block.is_return:
-            yield from ((seen, 0) for seen in self.seen_nearby(block.branch[0]))
+        for predicted in self.predicted(block):
+            yield predicted, 0
 
-    def seen_nearby(self, pc: int) -> list[int]:
-        """Warm addresses around an indirect jump: the cases of a switch, mostly."""
+    def heat(self, pc: int) -> int:
+        """How often a taken branch went to `pc`; no counter is kept for the delay slot of a register jump."""
+        before = self.profile.word(pc - 4 & 0xFFFF_FFFF)
+        instruction = decode(before) if before is not None else None
+        if instruction is not None and instruction.flow is Flow.JUMP_REGISTER:
+            return 0
+        return self.profile.heat(pc)
+
+    def predicted(self, block: Block) -> list[int]:
+        """Where a register jump that is no return has been seen to go."""
+        if block.branch is None or block.branch[1].flow is not Flow.JUMP_REGISTER or block.is_return:
+            return []
         if self.profile.warm == 0:
             return []
-        reach = range(max(pc - 4096, 0) & ~3, pc + 4096, 4)
-        return [at for at in reach if self.profile.heat(at) >= self.profile.warm][:128]
+        assert block.slot is not None
+        last = self.profile.heat(block.slot[0])
+        targets = [last] if last and last & 3 == 0 and self.is_warm(last) else []
+        if not block.is_call:  # the cases of a switch lie behind it
+            reach = range(block.end, block.end + _SWITCH_REACH, 4)
+            targets += [at for at in reach if at != last and self.is_warm(at)][:_MAX_CASES]
+        return targets
 
 
 def discover(seed: int, profile: Profile) -> Region | None:
@@ -240,24 +270,33 @@ def discover(seed: int, profile: Profile) -> Region | None:
     if seed not in blocks:
         return None
     region = Region(seed, blocks, [seed], {}, {})
+    _find_predicted(region, discovery)
     _find_returns(region)
-    _find_indirect(region, discovery)
     region.entries += _other_entries(region, discovery)
     return region
 
 
+def _find_predicted(region: Region, discovery: _Discovery) -> None:
+    statically_reached = {target for block in region.blocks.values() for target in region.successors(block)}
+    for block in region.blocks.values():
+        targets = [at for at in discovery.predicted(block) if at in region.blocks]
+        # Of what lies behind a switch, what is reached otherwise is hardly one of its cases.
+        kept = targets[:1] + [at for at in targets[1:] if at not in statically_reached]
+        if kept:
+            region.predicted[block.start] = kept
+
+
 def _find_returns(region: Region) -> None:
     """Which return points each `jr $ra` may go to: walk every callee without entering what it calls."""
-    for caller in list(region.blocks.values()):
-        callee = caller.branch_target
-        if not caller.is_call or callee not in region.blocks or caller.end not in region.blocks:
+    for caller in region.blocks.values():
+        if not caller.is_call or caller.end not in region.blocks:
             continue
-        assert callee is not None
-        for start in _body_of(region, callee):
-            if region.blocks[start].is_return:
-                points = region.returns.setdefault(start, [])
-                if caller.end not in points:
-                    points.append(caller.end)
+        for callee in region.targets(caller):
+            for start in _body_of(region, callee):
+                if region.blocks[start].is_return:
+                    points = region.returns.setdefault(start, [])
+                    if caller.end not in points:
+                        points.append(caller.end)
 
 
 def _body_of(region: Region, function: int) -> set[int]:
@@ -271,38 +310,27 @@ def _body_of(region: Region, function: int) -> set[int]:
         seen.add(start)
         if block.is_call or block.falls_through:
             stack.append(block.end)
-        if not block.is_call and block.branch_target is not None:
-            stack.append(block.branch_target)
+        if not block.is_call:
+            stack += region.targets(block)
     return seen
 
 
-def _find_indirect(region: Region, discovery: _Discovery) -> None:
-    for block in region.blocks.values():
-        if block.branch is None or block.branch_target is not None or block.is_return:
-            continue
-        seen = [at for at in discovery.seen_nearby(block.branch[0]) if at in region.blocks]
-        statically_reached = _static_targets(region)
-        region.indirect[block.start] = [at for at in seen if at not in statically_reached]
-
-
-def _static_targets(region: Region) -> set[int]:
-    targets = {block.branch_target for block in region.blocks.values() if block.branch_target is not None}
-    targets |= {block.end for block in region.blocks.values() if block.is_call or block.falls_through}
-    return targets
-
-
 def _other_entries(region: Region, discovery: _Discovery) -> list[int]:
-    """Return points of calls that leave the region, and of system calls; never a delay slot.
+    """Loop heads, functions, return points of calls that leave the region, what follows a system call.
 
-    A predecoded entry that is entered as a delay slot must do one instruction, not run a region.
+    Never a delay slot: a predecoded entry that is entered as one must do one instruction, not run a region.
     """
-    entries = []
+    entries = {target for _, target in region.retreating_edges()}
     for block in region.blocks.values():
-        leaves = block.is_call and block.branch_target not in region.blocks
+        targets = region.targets(block)
+        if block.is_call:
+            entries.update(targets)
+        leaves = block.is_call and (not targets or block.branch_target is None)
         traps = block.branch is None and not block.falls_through
-        if (leaves or traps) and block.end in region.blocks and block.end != region.seed:
-            entries.append(block.end)
-    return [entry for entry in dict.fromkeys(entries) if not follows_branch(entry, discovery.profile.word)]
+        if (leaves or traps) and block.end in region.blocks:
+            entries.add(block.end)
+    entries.discard(region.seed)
+    return [entry for entry in sorted(entries) if not follows_branch(entry, discovery.profile.word)]
 
 
 def follows_branch(pc: int, word: Callable[[int], int | None]) -> bool:

@@ -164,7 +164,7 @@ class _RegionEmitter:
     def emit_register_jump(self, block: Block) -> None:
         target = self.cpu.target
         assert target is not None
-        known = self.region.returns.get(block.start) or self.region.indirect.get(block.start) or []
+        known = self.region.returns.get(block.start) or self.region.predicted.get(block.start) or []
         elsewhere = self.builder.label("elsewhere")
         labels = {pc: self.edge_label(pc) for pc in known if pc in self.region.blocks}
         cases = " ".join(f"i32 {pc}, label %{label}" for pc, label in labels.items())
@@ -290,6 +290,8 @@ class _RegionEmitter:
         self.defer(stores)
 
     def note_access(self) -> None:
+        if not self.mode.precise:
+            return
         number = len(self.access_points)
         pc = self.cpu.instruction_address
         point = AccessPoint(pc, self.retired if self.mode.count_instructions else 0)

@@ -104,6 +104,9 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("fault_registers", ctypes.c_uint64 * 32, "host general registers at the last caught host fault"),
     ("fault_float_registers", ctypes.c_uint64 * 32, "low halves of the host vector registers then"),
     ("fault_stack", ctypes.c_uint8 * 8192, "the host stack from the stack pointer upward then"),
+    ("dirty_count", ctypes.c_uint32, "pages in dirty_pages"),
+    ("dirty_pages", ctypes.c_uint32 * 2048, "code pages that stores have hit; not yet dropped in Python"),
+    ("exact_stores", ctypes.c_uint32, "1: a store to a code page ends the native call instead"),
     ("host_mxcsr", ctypes.c_uint32, "host floating-point control register saved around native code"),
     ("guest_mxcsr", ctypes.c_uint32, "the guest's, loaded while native code runs"),
 )

@@ -14,9 +14,11 @@ class Mode:
     wide_fpu: bool = False
     float_checked: bool = False
     count_instructions: bool = False
+    precise: bool = False
+    """Whether the guest's state can be recovered at every memory access that faults."""
 
     def key(self) -> str:
-        flags = (self.big_endian, self.wide_fpu, self.float_checked, self.count_instructions)
+        flags = (self.big_endian, self.wide_fpu, self.float_checked, self.count_instructions, self.precise)
         return "".join("01"[flag] for flag in flags)
 
 
@@ -48,8 +50,10 @@ class Translation:
     """Guest address → symbol."""
     code: list[tuple[int, bytes]]
     """The guest code it was made from: (address, bytes in guest order)."""
-    blocks: int
+    blocks: list[int]
+    """Addresses of the blocks in it."""
     instructions: int
+    precise: bool
     access_points: bytes
     """Marshalled; see `AccessPoint`. Only needed when an access faults."""
 

@@ -3,7 +3,7 @@
 Messages, framed by `translator.worker_messages`:
   → ("translate", seed, mode flags, static)      translate the region of this hot address
   ← ("page", number)                             the worker needs a page of guest code …
-  → (code, counters) or None                     … and gets its bytes and its 1,024 counters
+  → (code, counters, writable) or None           … and gets its bytes and its 1,024 counters
   ← ("translation", bytes or None)               the answer; None: there is nothing to translate
   ← ("failed", text)                             the translator has a bug; the text says which
 A process of its own, since LLVM holds a lock while it compiles and ends the process when it is unhappy.
@@ -18,6 +18,7 @@ import signal
 import struct
 import sys
 import traceback
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from translator.compile import compile_ir
@@ -38,17 +39,24 @@ class _GuestCode:
         self._answers = answers
         self._format = ">1024I" if big_endian else "<1024I"
         self._pages: dict[int, tuple[tuple[int, ...], array.array[int]] | None] = {}
+        self._writable: set[int] = set()
 
     def _page(self, pc: int) -> tuple[tuple[int, ...], array.array[int]] | None:
         number = pc >> 12
         if number not in self._pages:
             send(self._answers, ("page", number))
             answer = receive(self._requests)
+            if answer and answer[2]:
+                self._writable.add(number)
             self._pages[number] = answer and (
                 struct.unpack(self._format, answer[0]),
                 array.array("I", answer[1]),
             )
         return self._pages[number]
+
+    def is_writable(self, region: Region) -> bool:
+        """Whether the guest may write to code of the region: then its stores must be precise."""
+        return any(pc >> 12 in self._writable for pc in region.words())
 
     def word(self, pc: int) -> int | None:
         page = self._page(pc & 0xFFFF_FFFF)
@@ -59,19 +67,23 @@ class _GuestCode:
         return page[1][pc >> 2 & 1023] if page else 0
 
 
-def translate(seed: int, mode: Mode, profile: Profile) -> bytes | None:
-    """The translation of the region at `seed`, packed; None if nothing there can be translated."""
+def translate(seed: int, mode: Mode, code: _GuestCode, profile: Profile) -> bytes | None:
+    """The translation of the region at `seed`, packed; None if nothing there can be translated.
+
+    A store to the region's own code must take effect on the next instruction, so it must be precise.
+    """
     if follows_branch(seed, profile.word):
         return None  # it may be entered as a delay slot
     region = discover(seed, profile)
     if region is None:
         return None
+    mode = replace(mode, precise=mode.precise or code.is_writable(region))
     ir = emit_region(region, mode)
     object_code = compile_ir(ir.text).object_code
-    return make_translation(region, ir, object_code, mode.big_endian).to_bytes()
+    return make_translation(region, ir, object_code, mode).to_bytes()
 
 
-def make_translation(region: Region, ir: RegionIr, object_code: bytes, big_endian: bool) -> Translation:
+def make_translation(region: Region, ir: RegionIr, object_code: bytes, mode: Mode) -> Translation:
     """Pack a compiled region."""
     points: list[tuple[Any, ...]] = [
         (p.pc, p.retired, p.slot_targets, p.in_jump_slot, p.variables) for p in ir.access_points
@@ -80,9 +92,10 @@ def make_translation(region: Region, ir: RegionIr, object_code: bytes, big_endia
         seed=region.seed,
         object_code=object_code,
         entries=ir.entries,
-        code=_stretches(region.words(), "big" if big_endian else "little"),
-        blocks=len(region.blocks),
+        code=_stretches(region.words(), "big" if mode.big_endian else "little"),
+        blocks=list(region.blocks),
         instructions=sum(map(len, region.blocks.values())),
+        precise=mode.precise,
         access_points=marshal.dumps(points),
     )
 
@@ -113,7 +126,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         else:
             profile = Profile(code.word, code.heat)
         try:
-            send(answers, ("translation", translate(seed, mode, profile)))
+            send(answers, ("translation", translate(seed, mode, code, profile)))
         except (EOFError, BrokenPipeError):
             return
         except Exception:  # noqa: BLE001  the other side reports it; a translator bug must not go unseen
