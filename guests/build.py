@@ -156,7 +156,7 @@ def build_musl(target: Target, source: Path) -> Path:
         return installed
     with tempfile.TemporaryDirectory(prefix="musl-", dir=cache_directory()) as scratch:
         with tarfile.open(source) as archive:
-            archive.extractall(scratch, filter="data")
+            archive.extractall(scratch)  # its digest is known; `filter` is missing in Python 3.11.2
         tree = Path(scratch, f"musl-{MUSL_VERSION}")
         configure = [
             "./configure",
