@@ -109,17 +109,25 @@ def _write_fcsr() -> str:
 
 
 def _checked() -> str:
+    """While operations are checked, the flags in the host's control register stand in FCSR already."""
     builder = FunctionBuilder()
-    collect_sticky_flags(builder)
     call = "call { i64, i64 } @float_exact(ptr %state, i32 %operation, i64 %a, i64 %b, i64 %c)"
     pair = builder.assign("pair", call)
     exceptions = builder.value("exceptions", f"extractvalue {{ i64, i64 }} {pair}, 1", 64).trunc(32)
     fcsr = _load(builder, "fcsr", 32)
     with_cause = (fcsr & ~CAUSE_MASK) | (exceptions << CAUSE_SHIFT)
-    trap = (fcsr.shift_right(ENABLES_SHIFT) & exceptions).ne(0)
-    _store(builder, "fcsr", trap.select(with_cause, with_cause | (exceptions << FLAGS_SHIFT)))
     _store(builder, "last_fp_operation", builder.constant(0, 32))
-    both = builder.assign("both", f"insertvalue {{ i64, i64 }} {pair}, {trap.zext(64).typed()}, 1")
+    with_flags = with_cause | (exceptions << FLAGS_SHIFT)
+    with_flags.name  # noqa: B018  computed here, used below
+    builder.branch_if((fcsr.shift_right(ENABLES_SHIFT) & exceptions).ne(0), "trap", "done")
+    builder.block("trap")
+    _store(builder, "fcsr", with_cause)
+    _store(builder, "guest_mxcsr", rounding_control(builder, fcsr))
+    builder.emit(f"call void @{LOAD_CONTROL}(ptr {_pointer(builder, 'guest_mxcsr')})")
+    builder.emit("ret { i64, i64 } { i64 0, i64 1 }")
+    builder.block("done")
+    _store(builder, "fcsr", with_flags)
+    both = builder.assign("both", f"insertvalue {{ i64, i64 }} {pair}, i64 0, 1")
     builder.emit(f"ret {{ i64, i64 }} {both}")
     return _function(
         "{ i64, i64 } @float_checked(ptr %state, i32 %operation, i64 %a, i64 %b, i64 %c)", builder

@@ -2,10 +2,10 @@
 
     { i64 result, i64 exceptions } @float_exact(ptr state, i32 operation, i64 a, i64 b, i64 c)
 
-It computes under the state's rounding mode and FS. It leaves the host's control register without any sticky
-flag, so its callers must have taken them from there (`collect_sticky_flags`): restoring them would cost
-more than all the rest. An operation's steps (madd: product, sum) are internal functions that know about
-flushing.
+It computes under the state's rounding mode and FS. What it leaves in the host's control register are the
+flags of the operation, so callers must have taken those that stood there (`collect_sticky_flags`): each
+change of that register costs more than all the rest. An operation's steps (madd: product, sum) are internal
+functions that know about flushing.
 """
 
 from __future__ import annotations
@@ -202,7 +202,6 @@ def _float_exact() -> str:
     invalids = ", ".join(f"[ {invalid}, %{label} ]" for label, _, invalid in arms)
     invalid = builder.value("invalid", f"phi i1 {invalids}", 1)
     _collect_flags(builder)
-    _control(builder, LOAD_CONTROL, "clean")
     exceptions = exceptions_of_control(builder, _load_work(builder, "raised"))
     invalid_bit = invalid.select(exceptions.lift(int(FloatException.INVALID)), exceptions.lift(0))
     first = builder.assign("pair", f"insertvalue {{ i64, i64 }} poison, i64 {result}, 0")

@@ -24,13 +24,14 @@ def execute(operation: FloatOperation, operands: tuple[int, ...], fcsr: int) -> 
     reset_float_state(state)
     write_fcsr(state, fcsr)
     try:
-        result, trapped = _compute(FloatUnit(state), operation, operands), False
+        result, trapped = compute(FloatUnit(state), operation, operands), False
     except FloatTrap:
         result, trapped = 0, True
     return Outcome(result, trapped, read_fcsr(state))
 
 
-def _compute(unit: FloatUnit, operation: FloatOperation, operands: tuple[int, ...]) -> int:
+def compute(unit: FloatUnit, operation: FloatOperation, operands: tuple[int, ...]) -> int:
+    """The result of `operation` under the state of `unit`; FloatTrap if it traps."""
     if operation.group == "arithmetic":
         return unit.float_arithmetic(operation.name, operation.source, *operands)
     if operation.group == "convert":

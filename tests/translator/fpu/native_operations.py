@@ -128,7 +128,7 @@ class NativeOperations:
             _control_ir("write_control", "@float_write_fcsr(ptr %state, i32 %value)"),
         ]
         for operation, name in zip(FLOAT_OPERATIONS, names, strict=True):
-            parts += [_operation_ir(operation, checking, name), _driver_ir(name)]
+            parts += [_operation_ir(operation, checking, name), _driver_ir(name), _perform_ir(name)]
         text = "\n".join(parts)
         text = "\n".join([text, float_declarations(text), intrinsic_declarations(text), UNLIKELY_METADATA])
         self._engine = _compile(text)
@@ -150,6 +150,15 @@ class NativeOperations:
         for record in records:
             assert record[6] == record[7], "reading FCSR changed it"
         return [Outcome(record[4], bool(record[5]), record[6]) for record in records]
+
+    def perform(self, operation: FloatOperation, operands: tuple[int, ...]) -> tuple[int, bool]:
+        """Execute once on the state as it is: the result, and whether it trapped."""
+        record = (ctypes.c_uint64 * 8)(*operands)
+        name = f"perform_{operation.symbol}_{self.checking.name.lower()}"
+        prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+        perform = prototype(self._engine.get_function_address(name))
+        perform(ctypes.addressof(self.state), ctypes.addressof(record))
+        return record[4], bool(record[5])
 
     def read_fcsr(self) -> int:
         """What cfc1 would find, given the sticky flags the state holds."""
@@ -176,6 +185,29 @@ define i32 @{name}(ptr %state, i32 %value) {{
   call void @{STORE_CONTROL}(ptr %guest)
   call void @{LOAD_CONTROL}(ptr %saved)
   ret i32 %result
+}}
+"""
+
+
+def _perform_ir(name: str) -> str:
+    """One operation under the guest's control register, on the record {a, b, c, -, result, trapped}."""
+    return f"""\
+define void @perform_{name}(ptr %state, ptr %at) {{
+  %saved = alloca i32
+  %guest = getelementptr i8, ptr %state, i64 {OFFSET["guest_mxcsr"]}
+  call void @{STORE_CONTROL}(ptr %saved)
+  call void @{LOAD_CONTROL}(ptr %guest)
+  %a = load i64, ptr %at
+  %b.at = getelementptr i64, ptr %at, i64 1
+  %b = load i64, ptr %b.at
+  %c.at = getelementptr i64, ptr %at, i64 2
+  %c = load i64, ptr %c.at
+  %pair = call {{ i64, i64 }} @{name}(ptr %state, i64 %a, i64 %b, i64 %c)
+  %result.at = getelementptr i64, ptr %at, i64 4
+  store {{ i64, i64 }} %pair, ptr %result.at
+  call void @{STORE_CONTROL}(ptr %guest)
+  call void @{LOAD_CONTROL}(ptr %saved)
+  ret void
 }}
 """
 
