@@ -7,6 +7,7 @@ stores to pages that hold decoded code –, until something needs the caller.
 from __future__ import annotations
 
 import ctypes
+import threading
 from time import perf_counter
 from typing import Final, Literal
 
@@ -30,6 +31,9 @@ _MARGIN: Final = 4096 * CLOCK_PER_INSTRUCTION
 """Native code looks at the limit at taken branches only; so close to it, instructions are counted out."""
 _WRITE_FAULT: Final = 2
 """Bit of the x86 page-fault error code."""
+
+_thread: Final = threading.local()
+"""`vcpu`: the one that the thread has attached last."""
 
 
 class Vcpu:
@@ -55,7 +59,6 @@ class Vcpu:
         self.clock_limit = _NO_LIMIT
         """`run` stops before `state.clock` would exceed this: 16 for each retired instruction."""
         self._stop_requested = False
-        self._attached = False
         self._enter_native = self.native.enter
         self.native_seconds = 0.0
         """Time spent in native code since `measure_native_time`."""
@@ -119,14 +122,16 @@ class Vcpu:
 
     def close(self) -> None:
         """Give everything back to the host."""
+        if getattr(_thread, "vcpu", None) is self:
+            _thread.vcpu = None
         self.translations.close()
         self.entries.close()
 
     def attach(self) -> None:
         """Bind the calling thread's host faults, and the signals this process catches, to this vCPU."""
-        if not self._attached:
+        if getattr(_thread, "vcpu", None) is not self:
             self.native.attach(self.state)
-            self._attached = True
+            _thread.vcpu = self
 
     def measure_native_time(self) -> None:
         """From now on count `native_seconds`, for about 0.2 µs per entry into native code."""
