@@ -22,6 +22,7 @@ from runtime.address_space import (
     AddressSpace,
     GuestFault,
 )
+from runtime.fault_address import reported_address
 from runtime.reference_registers import (
     FloatDoublewords,
     FloatWords,
@@ -139,7 +140,7 @@ class ReferenceEngine:
                 state.bad_virtual_address = exception.bad_address
             stop = Stop.EXCEPTION
         except GuestFault as fault:
-            state.bad_virtual_address = fault.address
+            state.bad_virtual_address = self._reported_address(fault.address)
             stop = Stop.MEMORY_FAULT
         except FloatTrap:
             state.exception_code = ExceptionCode.FPE
@@ -148,6 +149,14 @@ class ReferenceEngine:
             stop = Stop.NONE
         state.stop = stop
         return stop
+
+    def _reported_address(self, accessed: int) -> int:
+        pc = self.state.pc
+        try:
+            word = self._read(pc, 4, EXEC)
+        except GuestFault:
+            return accessed  # it was the instruction fetch
+        return reported_address(self.state, word, accessed)
 
     def request_stop(self) -> None:
         """Make a `run` in progress, or else the next one, return soon with Stop.LIMIT."""

@@ -82,15 +82,19 @@ class UnicornMachine:
         self._bad_address: int | None = None
 
     def _on_instruction(self, engine: Uc, address: int, size: int, data: Any) -> None:
-        self._trace.append(address)
+        if (
+            not self._event
+        ):  # after a fault in one of the helpers for swl and swr, Unicorn goes on for a while
+            self._trace.append(address)
 
     def _on_exception(self, engine: Uc, number: int, data: Any) -> None:
         self._event = f"exception {QEMU_EXCEPTIONS[number]}"
         engine.emu_stop()
 
     def _on_fault(self, engine: Uc, access: int, address: int, size: int, value: int, data: Any) -> bool:
-        self._event = "fault"
-        self._bad_address = address
+        if not self._event:
+            self._event = "fault"
+            self._bad_address = address
         return False
 
     def execute(self, start: Start) -> Outcome:
@@ -157,6 +161,6 @@ class UnicornMachine:
         A likely branch to the instruction behind its delay slot looks the same: programs must not have one.
         """
         return sum(
-            self._flow(before) is Flow.BRANCH_LIKELY and slot + 4 == behind
+            self._flow(before) is Flow.BRANCH_LIKELY and (before + 4, slot + 4) == (slot, behind)
             for before, slot, behind in zip(self._trace, self._trace[1:], self._trace[2:], strict=False)
         )

@@ -7,17 +7,17 @@
 
 Instructions, separated by `;`, then the state before, then what changes. What is not named starts with an
 arbitrary value and must not change. Execution goes on to the first exception, which is the breakpoint behind
-the last instruction unless the right-hand side has `exception=`, `fault=` (an address) or `pc=` (distance from
-the first instruction); `slot` says that the exception is in a delay slot, `retired=` how many instructions
-completed, `address=` what BadVAddr holds.
+the last instruction unless the right-hand side has `exception=`, `fault=` (an address) or `pc=` (distance
+from the first instruction); `slot` says that the exception is in a delay slot, `retired=` how many
+instructions completed, `address=` what BadVAddr holds.
 
 A line holds in both byte orders and both FPU register modes, unless `le:`, `be:`, `fr0:` or `fr1:` precedes
 it; `user:` marks what Unicorn cannot tell, mostly that unaligned accesses complete in user mode under Linux.
 
-Locations: r1, hi, lo, cc0 … cc7, fcsr, user_local; f1:s f1:d f1:w f1:l for an FPU register as a float, double,
-word or long; [DATA+8]:b :h :w :d for memory in guest order. Numbers: integers, floats, inf, nan (MIPS's
-default quiet one), DATA, CODE, READ_ONLY and sums of these; `?` on the right: any value. `raised=VZOUI` on the
-right: these exceptions are in Cause and added to Flags; `cause=`: in Cause only.
+Locations: r1, hi, lo, cc0 … cc7, fcsr, user_local; f1:s f1:d f1:w f1:l for an FPU register as a float,
+double, word or long; [DATA+8]:b :h :w :d for memory in guest order. Numbers: integers, floats, inf, nan
+(MIPS's default quiet one), DATA, CODE, READ_ONLY and sums of these; `?` on the right: any value.
+`raised=VZOUI` on the right: these exceptions are in Cause and added to Flags; `cause=`: in Cause only.
 """
 
 from __future__ import annotations
