@@ -1,5 +1,4 @@
 """Sequences of operations, reads and writes of FCSR on one state, natively and on integers side by side."""
-side."""
 
 from __future__ import annotations
 
