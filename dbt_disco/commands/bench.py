@@ -8,10 +8,16 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-SUMMARY = "run the benchmark programs under several engines and compare"
+from dbt_disco.command_error import CommandError
 
-PLOT_SUFFIXES = (".svg", ".png")
+if TYPE_CHECKING:
+    from dbt_disco.argument_parser import ArgumentParser
+
+USAGE_ERROR: Final = 2
+
+PLOT_SUFFIXES: Final = (".svg", ".png")
 
 
 def _names(text: str) -> list[str]:
@@ -25,10 +31,13 @@ def _positive(text: str) -> int:
     return value
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `dbt-disco bench`."""
+def add_parser(subparsers: Any) -> ArgumentParser:
+    """Declare the command and its options."""
     from dbt_disco.benchmark.program_table import SCALES
 
+    parser: ArgumentParser = subparsers.add_parser(
+        "bench", description="Run the benchmark programs under several engines and compare."
+    )
     parser.add_argument(
         "--programs",
         type=_names,
@@ -66,17 +75,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to FILE")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw a chart into FILE (.svg or .png)")
+    return parser
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run the benchmark. 0: all outputs right; 1: a run failed or printed something wrong; 2: bad options."""
+def execute(options: argparse.Namespace) -> int:
+    """Run the benchmark. 0: all outputs right; 1: a run failed or printed something wrong."""
     try:
         _check(options)
-    except ValueError as error:
-        print(f"dbt-disco bench: {error}", file=sys.stderr)
-        return 2
-    with tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as directory:
-        return _benchmark(options, Path(directory))
+        with tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as directory:
+            return _benchmark(options, Path(directory))
+    except (OSError, ValueError) as error:
+        raise CommandError(f"bench: {error}", USAGE_ERROR) from error
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -101,16 +110,12 @@ def _benchmark(options: argparse.Namespace, directory: Path) -> int:
     from dbt_disco.benchmark.program_table import load_programs
     from dbt_disco.benchmark.session import Session
 
-    try:
-        table = load_programs()
-        classes = {program.program_class for program in table.values()}
-        wanted = _choose(options.programs, [*table, *sorted(classes)], "program")
-        programs = [p for p in table.values() if p.name in wanted or p.program_class in wanted]
-        available = all_engines(directory)
-        chosen = _choose(options.engines, list(available), "engine")
-    except (OSError, ValueError) as error:
-        print(f"dbt-disco bench: {error}", file=sys.stderr)
-        return 2
+    table = load_programs()
+    classes = {program.program_class for program in table.values()}
+    wanted = _choose(options.programs, [*table, *sorted(classes)], "program")
+    programs = [p for p in table.values() if p.name in wanted or p.program_class in wanted]
+    available = all_engines(directory)
+    chosen = _choose(options.engines, list(available), "engine")
     engines = [engine for key, engine in available.items() if key in chosen]
     for engine in engines:
         if isinstance(engine, NativeEngine):

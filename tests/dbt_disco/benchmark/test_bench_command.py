@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dbt_disco.commands import bench
+from dbt_disco.command_line import main
 
 
 def run_bench(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    bench.add_arguments(parser)
-    return bench.run(parser.parse_args(arguments))
+    return main(["bench", *arguments])
 
 
 def test_foreign_engines(
