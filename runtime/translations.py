@@ -307,6 +307,8 @@ class Translations:
         values = iter([self._value(location) for location in stack_map.locations])
         state = self._vcpu.state
         state.clock = next(values) + 16 * point.retired
+        if self._count_instructions:
+            state.translated_clock += state.clock
         state.pc = point.pc
         state.in_delay_slot = point.slot_targets is not None or point.in_jump_slot
         if point.in_jump_slot:

@@ -173,6 +173,7 @@ class _RegionEmitter:
             self.finish_edge(label, pc)
         self.builder.block(elsewhere)
         clock = self.clock()
+        self.count_stay(clock, "add")
         self.defer_stores()
         address = self.builder.assign("address", f"zext i32 {target.name} to i64")
         pointer = self.builder.assign("address_pointer", f"inttoptr i64 {address} to ptr")
@@ -217,6 +218,12 @@ class _RegionEmitter:
             advanced = self.clock() + ENTRY_SIZE * instructions
             self.builder.emit(f"store {advanced.typed()}, ptr %clock")
 
+    def count_stay(self, clock: IrValue, operation: str) -> None:
+        """Let `translated_clock` grow by what is retired between entering ("sub") and leaving ("add")."""
+        if self.mode.count_instructions:
+            before = IrValue(self.builder, load_field(self.builder, "translated_clock", "i64"), 64)
+            store_field(self.builder, "translated_clock", before.binary(operation, clock).typed())
+
     def leave_to(self, target: int, routine: str) -> None:
         """Store what is dirty and go on at the entry of `target` in tier 0, or another region."""
         clock = self.clock()
@@ -226,6 +233,7 @@ class _RegionEmitter:
     def leave_by(self, routine: str, pc: int, following: int | IrValue, clock_before: IrValue) -> None:
         """Tail-call `routine` with the entries of `pc` and `following`; `clock_before` the one at pc."""
         builder = self.builder
+        self.count_stay(clock_before, "add")
         base = load_field(builder, "entries_base", "ptr")
         entry = builder.assign("exit", f"getelementptr i8, ptr {base}, i64 {4 * pc}")
         if isinstance(following, int):
@@ -370,6 +378,10 @@ class _RegionEmitter:
         lines.append("  %entry.position = ptrtoint ptr %entry to i64")
         lines.append("  %entry.clock = add i64 %entry.position, %bias")
         lines.append("  store i64 %entry.clock, ptr %clock")
+        at = len(self.builder.lines)
+        self.count_stay(IrValue(self.builder, "%entry.clock", 64), "sub")
+        lines += self.builder.lines[at:]
+        del self.builder.lines[at:]
         first, *others = self.region.entries
         lines.append("  %entry.number = ptrtoint ptr %next to i64")
         cases = " ".join(f"i64 {n}, label %{_label(pc)}" for n, pc in enumerate(others, 1))

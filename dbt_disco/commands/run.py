@@ -1,0 +1,168 @@
+"""`dbt-disco run`: run a Linux program for MIPS, as qemu-mipsel would."""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from dbt_disco.command_error import CommandError
+from dbt_disco.engine import ENGINES
+from dbt_disco.linux.load_error import LoadError
+
+if TYPE_CHECKING:
+    from dbt_disco.argument_parser import ArgumentParser
+    from dbt_disco.linux.strace import Strace
+    from dbt_disco.linux_guest import LinuxGuest
+
+_TRACES: Final = ("insn", "block", "mem")
+_STARTED: Final = perf_counter()
+
+
+def _address(text: str) -> int:
+    return int(text, 0) & 0xFFFF_FFFF
+
+
+_address.__name__ = "address"  # what argparse calls it in its message
+
+
+def _engine_pair(text: str) -> tuple[str, str]:
+    first, _, second = text.partition(",")
+    for name in (first, second):
+        if name not in ENGINES:
+            raise ValueError
+    return first, second
+
+
+_engine_pair.__name__ = "pair of engines"
+
+
+def add_parser(subparsers: Any) -> ArgumentParser:
+    """Declare the options."""
+    parser: ArgumentParser = subparsers.add_parser(
+        "run",
+        help="run a MIPS Linux program",
+        description="Run a Linux o32 executable; what follows PROGRAM belongs to the guest.",
+    )
+    parser.add_program()
+    option = parser.add_argument
+    option("-L", "--sysroot", metavar="DIR", help="look for absolute guest paths in DIR first (QEMU's -L)")
+    option(
+        "-E",
+        dest="environment",
+        action="append",
+        default=[],
+        metavar="K[=V]",
+        help="set a variable of the guest's environment, or without = remove it; repeatable",
+    )
+    engines = "; ".join(f"{name}: {what}" for name, what in ENGINES.items())
+    option("--engine", choices=ENGINES, default="auto", help=f"{engines} (default: auto)")
+    option("--no-cache", action="store_true", help="neither read nor write the translation cache")
+    option("--strace", action="store_true", help="show system calls and signals on standard error")
+    option(
+        "--stats",
+        nargs="?",
+        const="text",
+        choices=("text", "json"),
+        metavar="text|json",
+        help="report instructions, times and translations at the end (--stats=json for JSON); counting "
+        "instructions makes translated code slower",
+    )
+    option("--stats-file", metavar="FILE", help="where --stats goes (default: standard error)")
+    option("--trace", choices=_TRACES, help="show every instruction, block or memory access, at its pace")
+    option("--trace-start", type=_address, metavar="ADDRESS", help="begin when control reaches ADDRESS")
+    option("--trace-stop", type=_address, metavar="ADDRESS", help="end when control reaches ADDRESS")
+    option("--trace-file", metavar="FILE", help="where --trace goes (default: standard error)")
+    option(
+        "--lockstep",
+        nargs="?",
+        type=_engine_pair,
+        const=("auto", "reference"),
+        metavar="ENGINE,ENGINE",
+        help="run two engines side by side and stop where they differ (default: auto,reference)",
+    )
+    return parser
+
+
+def execute(options: Any) -> int:
+    """Run the program and end this process as it has ended; does not return."""
+    _check(options)
+    try:
+        guest = _guest(options)
+    except LoadError as error:
+        raise CommandError(str(error), error.exit_status) from None
+    run_started = perf_counter()
+    status = guest.run()
+    if options.stats:
+        _report(guest, options, run_started)
+    # The worker must not outlive us; all else goes with the process.
+    translations = getattr(guest.vcpu, "translations", None)
+    if translations is not None:
+        translations.close()
+    from dbt_disco.process_end import end_as
+
+    end_as(status)
+
+
+def _check(options: Any) -> None:
+    if options.trace and options.lockstep:
+        raise CommandError("--trace and --lockstep exclude each other; give one of them", 2)
+    for given, needed in (
+        ("trace_start", "trace"),
+        ("trace_stop", "trace"),
+        ("trace_file", "trace"),
+        ("stats_file", "stats"),
+    ):
+        if getattr(options, given) is not None and not getattr(options, needed):
+            option = given.replace("_", "-")
+            raise CommandError(f"--{option} says nothing without --{needed}; add --{needed}", 2)
+    if options.sysroot is not None and not os.path.isdir(options.sysroot):
+        raise CommandError(
+            f"{options.sysroot}: no such directory; --sysroot wants the root of a guest system"
+        )
+
+
+def _guest(options: Any) -> LinuxGuest:
+    from dbt_disco.linux_guest import LinuxGuest, guest_environment
+
+    return LinuxGuest(
+        options.program,
+        (options.program, *options.arguments),
+        environment=guest_environment(options.environment),
+        sysroot=options.sysroot,
+        engine=options.lockstep[0] if options.lockstep else options.engine,
+        strace=_strace() if options.strace else None,
+        observer=_observer(options),
+        use_cache=not options.no_cache,
+        count_instructions=bool(options.stats),
+    )
+
+
+def _strace() -> Strace:
+    from dbt_disco.linux.strace import Strace
+
+    return Strace()
+
+
+def _observer(options: Any) -> Any:
+    if options.stats:
+        from dbt_disco.observed_vcpu import TimedVcpu
+
+        return TimedVcpu
+    return None
+
+
+def _report(guest: LinuxGuest, options: Any, run_started: float) -> None:
+    from dbt_disco.statistics import as_json, as_text, measure
+
+    statistics = measure(guest, guest.observed, options.engine, _STARTED, run_started)
+    text = as_json(statistics) if options.stats == "json" else as_text(statistics)
+    if options.stats_file is None:
+        sys.stderr.write(text)
+        return
+    try:
+        with open(options.stats_file, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise CommandError(f"{options.stats_file}: cannot write the statistics: {error.strerror}") from None

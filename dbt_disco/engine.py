@@ -1,0 +1,36 @@
+"""Engines by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from runtime.address_space import AddressSpace
+    from runtime.reference import ReferenceEngine
+    from runtime.vcpu import Vcpu
+
+    AnyVcpu: TypeAlias = Vcpu | ReferenceEngine
+    """What executes guest code, whatever the engine."""
+
+EngineName = Literal["reference", "interpreter", "translator", "auto"]
+
+ENGINES: Final[dict[str, str]] = {
+    "auto": "threaded interpreter, hot regions translated in the background",
+    "translator": "every block translated before it first runs",
+    "interpreter": "threaded interpreter alone",
+    "reference": "instruction semantics evaluated on Python integers: slow, and obviously right",
+}
+"""Engine → what it is."""
+
+
+def make_vcpu(space: AddressSpace, engine: str, *, big_endian: bool, **native_options: Any) -> AnyVcpu:
+    """A vCPU on an address space. `native_options` are those of `runtime.vcpu.Vcpu`; ValueError for no engine."""
+    if engine not in ENGINES:
+        raise ValueError(f"there is no engine {engine!r}; there are {', '.join(ENGINES)}")
+    if engine == "reference":
+        from runtime.reference import ReferenceEngine
+
+        return ReferenceEngine(space, big_endian=big_endian)
+    from runtime.vcpu import Vcpu
+
+    return Vcpu(space, engine=engine, big_endian=big_endian, **native_options)  # type: ignore[arg-type]

@@ -1,0 +1,87 @@
+"""A Linux program put together with the vCPU that runs it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dbt_disco.engine import make_vcpu
+from dbt_disco.linux.load_error import LoadError
+from dbt_disco.linux.loader import load_program
+from dbt_disco.linux.process import LinuxProcess
+from dbt_disco.linux.signal_source import PythonSignalSource, SignalSource
+from runtime.address_space import AddressSpace
+
+if TYPE_CHECKING:
+    from dbt_disco.engine import AnyVcpu
+    from dbt_disco.linux.exit_status import ExitStatus
+    from dbt_disco.linux.strace import Strace
+    from dbt_disco.linux.vcpu import Vcpu as PersonalityVcpu
+
+
+class LinuxGuest:
+    """A program loaded into an address space of its own, its vCPU, and its process.
+
+    `observer` puts something between vCPU and process: it gets the vCPU and returns what the process is to
+    run in its place. Raises `LoadError`, also when the host denies the address space.
+    """
+
+    def __init__(
+        self,
+        program: str | bytes,
+        arguments: Sequence[str | bytes] = (),
+        *,
+        environment: Sequence[str | bytes] | None = None,
+        sysroot: str | None = None,
+        engine: str = "auto",
+        strace: Strace | None = None,
+        observer: Callable[[AnyVcpu], PersonalityVcpu] | None = None,
+        **native_options: Any,
+    ) -> None:
+        try:
+            self.space = AddressSpace()
+            self.program = load_program(self.space, program, arguments, environment, sysroot)
+            self.vcpu = make_vcpu(self.space, engine, big_endian=self.program.big_endian, **native_options)
+        except OSError as error:
+            raise LoadError(
+                program, f"no room for its address space: {error.strerror}; see ulimit -v"
+            ) from None
+        self.observed = observer(self.vcpu) if observer else self.vcpu
+        """What the process runs on: the vCPU, or what the observer has put before it."""
+        self.process = LinuxProcess(
+            self.observed,
+            self.program,
+            sysroot=sysroot,
+            strace=strace,
+            signal_source=self._signal_source(),
+        )
+
+    def run(self) -> ExitStatus:
+        """Run to the end of the process, which gets this process's signals meanwhile."""
+        return self.process.run()
+
+    def close(self) -> None:
+        """Give everything back to the host."""
+        self.vcpu.close()
+        self.space.close()
+
+    def _signal_source(self) -> SignalSource:
+        if hasattr(self.vcpu, "native"):
+            from dbt_disco.linux.native_signal_source import NativeSignalSource
+
+            self.vcpu.attach()
+            return NativeSignalSource(self.vcpu.native.host_faults, self.vcpu.state)
+        return PythonSignalSource(self.vcpu.request_stop)
+
+
+def guest_environment(changes: Sequence[str]) -> list[bytes]:
+    """The host's environment with `NAME=value` set and `NAME` alone removed."""
+    variables = dict(os.environb)
+    for change in changes:
+        name, separator, value = os.fsencode(change).partition(b"=")
+        if separator:
+            variables[name] = value
+        else:
+            variables.pop(name, None)
+    return [name + b"=" + value for name, value in variables.items()]

@@ -1,0 +1,66 @@
+"""A vCPU with something put in front of it: what `--stats`, `--trace` and the API build on."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from translator.state import CpuState, Stop
+
+if TYPE_CHECKING:
+    from dbt_disco.engine import AnyVcpu
+    from runtime.address_space import AddressSpace
+
+
+class ObservedVcpu:
+    """Stands for a vCPU towards the Linux personality; subclasses change what `run` does."""
+
+    def __init__(self, vcpu: AnyVcpu) -> None:
+        self.vcpu = vcpu
+        self.state: CpuState = vcpu.state
+        self.address_space: AddressSpace = vcpu.address_space
+        self.big_endian: bool = vcpu.big_endian
+
+    @property
+    def wide_fpu(self) -> bool:
+        """See `dbt_disco.linux.vcpu.Vcpu`."""
+        return self.vcpu.wide_fpu
+
+    @wide_fpu.setter
+    def wide_fpu(self, wide: bool) -> None:
+        self.vcpu.wide_fpu = wide
+
+    @property
+    def precise_faults(self) -> bool:
+        """See `runtime.vcpu.Vcpu`."""
+        return self.vcpu.precise_faults
+
+    @precise_faults.setter
+    def precise_faults(self, precise: bool) -> None:
+        self.vcpu.precise_faults = precise
+
+    def run(self) -> Stop:
+        """See `dbt_disco.linux.vcpu.Vcpu`."""
+        return self.vcpu.run()
+
+    def request_stop(self) -> None:
+        """See `dbt_disco.linux.vcpu.Vcpu`."""
+        self.vcpu.request_stop()
+
+
+class TimedVcpu(ObservedVcpu):
+    """Counts the seconds that its engine runs."""
+
+    def __init__(self, vcpu: AnyVcpu) -> None:
+        super().__init__(vcpu)
+        self.seconds = 0.0
+        if hasattr(vcpu, "native"):
+            vcpu.measure_native_time()
+
+    def run(self) -> Stop:
+        """As the vCPU's."""
+        start = perf_counter()
+        try:
+            return self.vcpu.run()
+        finally:
+            self.seconds += perf_counter() - start
