@@ -54,7 +54,7 @@ class OwnEngine(Engine):
     def command(self, program: Program, scale: str, statistics: Path) -> list[str]:
         launcher = [sys.executable, "-m", "dbt_disco", "run", "--engine", self.engine]
         argument = str(program.arguments[scale])
-        return [*launcher, "--stats-json", str(statistics), str(program.guest), argument]
+        return [*launcher, "--stats=json", "--stats-file", str(statistics), str(program.guest), argument]
 
 
 @dataclass
