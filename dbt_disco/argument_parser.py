@@ -22,7 +22,9 @@ class ArgumentParser(argparse.ArgumentParser):
         self._program_required = required
         self.usage = f"{self.prog} [OPTIONS] PROGRAM [ARGS…]"
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
         """As argparse does it; exits with status 2 and one line on a usage error."""
         words = list(args or ())
         if self._program_required is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 if TYPE_CHECKING:
     from runtime.address_space import AddressSpace
@@ -24,7 +24,10 @@ ENGINES: Final[dict[str, str]] = {
 
 
 def make_vcpu(space: AddressSpace, engine: str, *, big_endian: bool, **native_options: Any) -> AnyVcpu:
-    """A vCPU on an address space. `native_options` are those of `runtime.vcpu.Vcpu`; ValueError for no engine."""
+    """A vCPU on an address space, for which `native_options` are those of `runtime.vcpu.Vcpu`.
+
+    ValueError if there is no such engine.
+    """
     if engine not in ENGINES:
         raise ValueError(f"there is no engine {engine!r}; there are {', '.join(ENGINES)}")
     if engine == "reference":
@@ -34,3 +37,8 @@ def make_vcpu(space: AddressSpace, engine: str, *, big_endian: bool, **native_op
     from runtime.vcpu import Vcpu
 
     return Vcpu(space, engine=engine, big_endian=big_endian, **native_options)  # type: ignore[arg-type]
+
+
+def native_vcpu(vcpu: AnyVcpu) -> Vcpu | None:
+    """The vCPU if its engine generates native code; None if it is the reference engine."""
+    return cast("Vcpu", vcpu) if hasattr(vcpu, "native") else None

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dbt_disco.engine import make_vcpu
+from dbt_disco.engine import make_vcpu, native_vcpu
 from dbt_disco.linux.load_error import LoadError
 from dbt_disco.linux.loader import load_program
 from dbt_disco.linux.process import LinuxProcess
@@ -67,12 +67,13 @@ class LinuxGuest:
         self.space.close()
 
     def _signal_source(self) -> SignalSource:
-        if hasattr(self.vcpu, "native"):
-            from dbt_disco.linux.native_signal_source import NativeSignalSource
+        native = native_vcpu(self.vcpu)
+        if native is None:
+            return PythonSignalSource(self.vcpu.request_stop)
+        from dbt_disco.linux.native_signal_source import NativeSignalSource
 
-            self.vcpu.attach()
-            return NativeSignalSource(self.vcpu.native.host_faults, self.vcpu.state)
-        return PythonSignalSource(self.vcpu.request_stop)
+        native.attach()
+        return NativeSignalSource(native.native.host_faults, native.state)
 
 
 def guest_environment(changes: Sequence[str]) -> list[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from dbt_disco.engine import native_vcpu
 from translator.state import CpuState, Stop
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ class TimedVcpu(ObservedVcpu):
     def __init__(self, vcpu: AnyVcpu) -> None:
         super().__init__(vcpu)
         self.seconds = 0.0
-        if hasattr(vcpu, "native"):
-            vcpu.measure_native_time()
+        native = native_vcpu(vcpu)
+        if native is not None:
+            native.measure_native_time()
 
     def run(self) -> Stop:
         """As the vCPU's."""

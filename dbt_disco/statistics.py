@@ -1,9 +1,9 @@
 """What `--stats` reports about a run, and how it is measured.
 
-Exact: the instructions of each tier (counted by the clock of the guest, and again where translated code is entered
-and left), the time in native code, in the engine's own Python code (decoding, installing translations), in system
-calls and signals, and before the run; the processor time of the compile worker. Native time is not split between
-the tiers: reading a clock at every change of tier would distort it.
+Exact: the instructions of each tier (counted by the guest's clock, and again where translated code is
+entered and left), the time in native code, in the engine's own Python code (decoding, installing
+translations), in system calls and signals, and before the run; the processor time of the compile worker.
+Native time is not split between the tiers: reading a clock at every change of tier would distort it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import json
 import resource
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
+
+from dbt_disco.engine import native_vcpu
 
 if TYPE_CHECKING:
     from dbt_disco.linux_guest import LinuxGuest
@@ -25,8 +27,8 @@ def measure(
 ) -> dict[str, Any]:
     """The statistics of a run that has just ended, ready for JSON; times are in seconds.
 
-    `timed` is what the guest's process ran on. `started` and `run_started`: when this process began its work, and
-    when the guest began to run, in terms of `time.perf_counter`.
+    `timed` is what the guest's process ran on. `started` and `run_started`: when this process began its work,
+    and when the guest began to run, in terms of `time.perf_counter`.
     """
     now = perf_counter()
     run_seconds = now - run_started
@@ -40,19 +42,20 @@ def measure(
         "resident_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
     seconds = {"total": now - started, "start_up": run_started - started}
-    if hasattr(guest.vcpu, "native"):
+    native = native_vcpu(guest.vcpu)
+    if native is not None:
         translated = state.translated_clock // _CLOCK_PER_INSTRUCTION
         statistics["instructions_by_tier"] = {
             "interpreter": instructions - translated,
             "translated": translated,
         }
-        statistics["words_decoded"] = guest.vcpu.entries.words_decoded
-        statistics["translations"] = vars(guest.vcpu.translations.counts)
-        guest.vcpu.translations.close()
-        statistics["failures"] = guest.vcpu.translations.failures
+        statistics["words_decoded"] = native.entries.words_decoded
+        statistics["translations"] = vars(native.translations.counts)
+        native.translations.close()
+        statistics["failures"] = native.translations.failures
         worker = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds["native"] = guest.vcpu.native_seconds
-        seconds["engine"] = timed.seconds - guest.vcpu.native_seconds
+        seconds["native"] = native.native_seconds
+        seconds["engine"] = timed.seconds - native.native_seconds
         seconds["compile_worker"] = worker.ru_utime + worker.ru_stime
     else:
         seconds["engine"] = timed.seconds

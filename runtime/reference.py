@@ -92,6 +92,8 @@ class ReferenceEngine:
         reset_float_state(state)
         self.clock_limit = NO_LIMIT
         """`run` stops when `state.clock` has reached this: 16 for each retired instruction."""
+        self.precise_faults = True
+        """As every engine has it; this one knows no other way."""
         self._stop_requested = False
         # Set by a branch: its target, and whether the way there leads through the delay slot.
         self._branch: tuple[int, bool] | None = None

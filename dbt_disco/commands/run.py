@@ -8,8 +8,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from dbt_disco.command_error import CommandError
-from dbt_disco.engine import ENGINES
+from dbt_disco.engine import ENGINES, native_vcpu
 from dbt_disco.linux.load_error import LoadError
+from dbt_disco.process_end import end_as
 
 if TYPE_CHECKING:
     from dbt_disco.argument_parser import ArgumentParser
@@ -97,11 +98,9 @@ def execute(options: Any) -> int:
     if options.stats:
         _report(guest, options, run_started)
     # The worker must not outlive us; all else goes with the process.
-    translations = getattr(guest.vcpu, "translations", None)
-    if translations is not None:
-        translations.close()
-    from dbt_disco.process_end import end_as
-
+    native = native_vcpu(guest.vcpu)
+    if native is not None:
+        native.translations.close()
     end_as(status)
 
 
@@ -154,8 +153,10 @@ def _observer(options: Any) -> Any:
 
 
 def _report(guest: LinuxGuest, options: Any, run_started: float) -> None:
+    from dbt_disco.observed_vcpu import TimedVcpu
     from dbt_disco.statistics import as_json, as_text, measure
 
+    assert isinstance(guest.observed, TimedVcpu)
     statistics = measure(guest, guest.observed, options.engine, _STARTED, run_started)
     text = as_json(statistics) if options.stats == "json" else as_text(statistics)
     if options.stats_file is None:
