@@ -1,18 +1,24 @@
-"""Running the same start on two machines, and saying what differed in a way that can be worked with."""
+"""Comparing outcomes, and saying what differed in a way that can be worked with."""
 
 from __future__ import annotations
 
-from tests.conformance.machine import Machine, Start, differences
+from tests.conformance.machine import Machine, Outcome, Start, differences
 from translator.decode import disassemble
 
 
 def compare(reference: Machine, machine: Machine, start: Start, seed: int) -> None:
-    """AssertionError with seed, program, initial registers and differences, if the outcomes are not equal."""
-    lines = differences(reference.execute(start), machine.execute(start))
+    """Run on both; AssertionError as from `assert_equal`."""
+    order = "big" if machine.big_endian else "little"
+    mode = f"({order} endian, {'FR=1' if machine.wide_fpu else 'FR=0'})"
+    expected, actual = reference.execute(start), machine.execute(start)
+    assert_equal((reference.name, expected), (f"{machine.name} {mode}", actual), start, seed)
+
+
+def assert_equal(expected: tuple[str, Outcome], actual: tuple[str, Outcome], start: Start, seed: int) -> None:
+    """Two outcomes and who had them: AssertionError with seed, differences, program and initial registers."""
+    lines = differences(expected[1], actual[1])
     if lines:
-        order = "big" if machine.big_endian else "little"
-        mode = f"{order} endian, {'FR=1' if machine.wide_fpu else 'FR=0'}"
-        head = f"seed {seed}: {machine.name} differs from {reference.name} ({mode})"
+        head = f"seed {seed}: {actual[0]} differs from {expected[0]}"
         raise AssertionError("\n".join([head, *lines, "", *_listing(start), "", *_registers(start)]))
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.conformance.engines import ENGINES
 from tests.conformance.machines import make_machine
 from tests.conformance.random.comparison import compare
-from tests.conformance.random.generator import COMPARABLE, single_instruction
+from tests.conformance.random.instructions import COMPARABLE, single_instruction
 
 STATES_PER_INSTRUCTION = 5
 

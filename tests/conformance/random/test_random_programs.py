@@ -10,7 +10,7 @@ import pytest
 from tests.conformance.engines import ENGINES
 from tests.conformance.machines import make_machine
 from tests.conformance.random.comparison import compare
-from tests.conformance.random.generator import ProgramGenerator
+from tests.conformance.random.programs import FOR_UNICORN, ProgramGenerator
 
 PROGRAMS = 100
 LENGTHS = (3, 8, 20, 60, 200)
@@ -20,7 +20,7 @@ def check(engine: str, big_endian: bool, wide_fpu: bool, seed: int) -> None:
     """One program."""
     machine, unicorn = (make_machine(name, big_endian, wide_fpu) for name in (engine, "unicorn"))
     source = random.Random(seed)
-    start = ProgramGenerator(source, wide_fpu, source.choice(LENGTHS)).start()
+    start = ProgramGenerator(source, wide_fpu, source.choice(LENGTHS), FOR_UNICORN).start()
     compare(unicorn, machine, start, seed)
 
 
