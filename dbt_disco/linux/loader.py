@@ -170,7 +170,7 @@ def _map_segment(memory: GuestMemory, image: ElfImage, segment: Segment, fd: int
             segment.protection,
             fd,
             offset,
-            name=os.fsdecode(image.path),
+            name=os.path.abspath(os.fsdecode(image.path)),
         )
         if segment.memory_size > segment.file_size and mapped_end > file_end and segment.protection & WRITE:
             space.write(file_end, bytes(mapped_end - file_end))

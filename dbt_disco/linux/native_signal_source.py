@@ -47,7 +47,7 @@ class NativeSignalSource:
         if not self._state.pending_signals:
             return []
         # Reading and clearing must not lose a signal that arrives in between.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         pending = self._state.pending_signals
         self._state.pending_signals = 0
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -7,6 +7,7 @@ from typing import Final
 
 import dbt_disco.linux.calls  # noqa: F401 – registers every system call
 from dbt_disco.linux.call_numbers import NAMES
+from dbt_disco.linux.directory_offsets import DirectoryOffsets
 from dbt_disco.linux.errno_numbers import guest_errno
 from dbt_disco.linux.exit_status import ExitStatus, ProcessExit
 from dbt_disco.linux.fault_signals import fault_signal
@@ -61,6 +62,9 @@ class LinuxProcess:
         self.personality = 0
         self.robust_list = 0
         self.clear_child_tid = 0
+        self.directory_offsets = DirectoryOffsets()
+        self.reads_kernel_records = False
+        """Whether it has made a descriptor whose data needs `kernel_records`."""
         self.own_limits: dict[int, dict[str, int]] = {}
         """Limits (host numbering) that the guest has set and that must not be applied to the runtime."""
         self._strace = strace

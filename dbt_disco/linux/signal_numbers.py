@@ -108,6 +108,20 @@ def guest_signal(host: int) -> int | None:
     return _GUEST.get(host)
 
 
+def guest_code(host_code: int) -> int:
+    """The guest's si_code for the host's: MIPS has three of them in another order (asm/siginfo.h)."""
+    return _GUEST_CODES.get(host_code, host_code)
+
+
+def host_code(guest_code: int) -> int:
+    """The inverse of `guest_code`."""
+    return _HOST_CODES.get(guest_code, guest_code)
+
+
+_GUEST_CODES: Final = {-2: -3, -3: -4, -4: -2}  # SI_TIMER, SI_MESGQ, SI_ASYNCIO
+_HOST_CODES: Final = {guest: host for host, guest in _GUEST_CODES.items()}
+
+
 def host_mask(guest_mask: int) -> int:
     """A guest's signal set (bit 0 = signal 1) as the host's, without what the guest must not block."""
     mask = 0

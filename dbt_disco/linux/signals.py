@@ -17,6 +17,7 @@ from dbt_disco.linux.signal_numbers import (
     SYNCHRONOUS,
     DefaultAction,
     default_action,
+    guest_code,
     guest_mask,
     guest_signal,
     host_mask,
@@ -67,6 +68,7 @@ class Signals:
         self._queue: list[SignalInfo] = []
         self.alternate_stack = AlternateStack()
         self.mask = 0
+        self._mask_on_host = 0
         self._mask_to_restore: int | None = None
         """Set by sigsuspend and its like: the mask to put back once the signal has been delivered."""
 
@@ -82,7 +84,7 @@ class Signals:
                 self._actions[number] = Action(SIG_IGN)
             self._arrange(number)
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        self.mask = guest_mask(sum(1 << (host - 1) for host in blocked))
+        self.mask = self._mask_on_host = guest_mask(sum(1 << (host - 1) for host in blocked))
 
     def detach(self) -> None:
         """Put the host's dispositions back."""
@@ -103,21 +105,20 @@ class Signals:
 
     def set_mask(self, mask: int) -> None:
         """Block exactly these signals, here and on the host."""
-        mask &= ~_UNBLOCKABLE
-        if mask != self.mask:
-            self.mask = mask
-            self.apply_mask(mask)
-
-    def apply_mask(self, mask: int) -> None:
-        """Let the host block what `mask` holds, leaving the guest's own mask alone."""
-        how_set_mask = 2
-        host_call("rt_sigprocmask", how_set_mask, host_mask(mask).to_bytes(8, "little"), None, 8)
+        self.mask = mask & ~_UNBLOCKABLE
+        if self.mask != self._mask_on_host:
+            self._mask_on_host = self.mask
+            how_set_mask = 2
+            host_call("rt_sigprocmask", how_set_mask, host_mask(self.mask).to_bytes(8, "little"), None, 8)
 
     def suspend(self, mask: int) -> None:
-        """Replace the mask until the next signal has been delivered (sigsuspend, ppoll, pselect)."""
+        """Replace the mask until the next signal has been delivered (sigsuspend, ppoll, pselect).
+
+        Not on the host: the system call that waits does so there, or a signal could slip in before it.
+        """
         if self._mask_to_restore is None:
             self._mask_to_restore = self.mask
-        self.set_mask(mask)
+        self.mask = mask & ~_UNBLOCKABLE
 
     def resume(self) -> None:
         """Undo `suspend`, if no signal's delivery has done so."""
@@ -174,7 +175,7 @@ class Signals:
         for caught in self._source.take():
             number = guest_signal(caught.number)
             if number is not None:
-                self.send(SignalInfo(number, caught.code, caught.fields))
+                self.send(SignalInfo(number, guest_code(caught.code), caught.fields))
 
     def has_deliverable(self) -> bool:
         """Whether some signal would now interrupt the guest."""

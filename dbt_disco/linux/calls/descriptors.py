@@ -66,6 +66,7 @@ def openat(process: LinuxProcess, directory: int, path: int, flags: int, mode: i
 
 @system_call("close", FD)
 def close(process: LinuxProcess, fd: int) -> int:
+    process.directory_offsets.forget(fd)
     return host_call("close", fd)
 
 
@@ -93,6 +94,7 @@ def dup2(process: LinuxProcess, fd: int, target: int) -> int:
     if fd == target:
         result = host_call("fcntl", fd, host_fcntl.F_GETFD)
         return result if result < 0 else target
+    process.directory_offsets.forget(target)
     return host_call("dup3", fd, target, 0)
 
 
@@ -100,6 +102,7 @@ def dup2(process: LinuxProcess, fd: int, target: int) -> int:
 def dup3(process: LinuxProcess, fd: int, target: int, flags: int) -> int:
     if flags & ~_O_CLOEXEC:
         return -errno.EINVAL
+    process.directory_offsets.forget(target)
     return host_call("dup3", fd, target, host_open_flags(flags))
 
 
@@ -131,6 +134,7 @@ def pipe2(process: LinuxProcess, address: int, flags: int) -> int:
 
 @system_call("eventfd", UINT)
 def eventfd(process: LinuxProcess, initial: int) -> int:
+    process.reads_kernel_records = True
     return host_call("eventfd2", initial, 0)
 
 
@@ -139,6 +143,7 @@ def eventfd2(process: LinuxProcess, initial: int, flags: int) -> int:
     semaphore = 1
     if flags & ~(semaphore | _O_CLOEXEC | _O_NONBLOCK):
         return -errno.EINVAL
+    process.reads_kernel_records = True
     return host_call("eventfd2", initial, host_open_flags(flags & ~semaphore) | flags & semaphore)
 
 

@@ -31,18 +31,19 @@ _MAXIMUM_LISTING: Final = 1 << 20
 
 @system_call("getdents64", FD, POINTER, SIZE)
 def getdents64(process: LinuxProcess, fd: int, address: int, size: int) -> int:
-    """The host's entries have the guest's layout; only the byte order may need changing."""
+    """The host's entries have the guest's layout, but for the byte order and the positions."""
     buffer = ctypes.create_string_buffer(min(size, _MAXIMUM_LISTING))
     result = host_call("getdents64", fd, buffer, len(buffer))
     if result <= 0:
         return result
     data = bytearray(buffer.raw[:result])
-    if process.memory.big_endian:
-        position = 0
-        while position < result:
-            inode, offset, length, kind = _HOST_ENTRY.unpack_from(data, position)
-            struct.pack_into(">QqHB", data, position, inode, offset, length, kind)
-            position += length
+    form = struct.Struct(">QqHB" if process.memory.big_endian else "<QqHB")
+    position = 0
+    while position < result:
+        inode, offset, length, kind = _HOST_ENTRY.unpack_from(data, position)
+        offset = process.directory_offsets.for_guest(fd, offset)
+        form.pack_into(data, position, inode, offset, length, kind)
+        position += length
     process.space.write(address, data)
     return result
 
@@ -62,7 +63,8 @@ def getdents(process: LinuxProcess, fd: int, address: int, size: int) -> int:
         inode, offset, length, kind = _HOST_ENTRY.unpack_from(host, position)
         name = host[position + _HOST_ENTRY.size : position + length].split(b"\0")[0]
         guest_length = (form.size + len(name) + 2 + 3) & ~3
-        head = form.pack(inode & 0xFFFF_FFFF, offset & 0xFFFF_FFFF, guest_length)
+        offset = process.directory_offsets.for_guest(fd, offset)
+        head = form.pack(inode & 0xFFFF_FFFF, offset, guest_length)
         entries += (head + name).ljust(guest_length - 1, b"\0") + bytes((kind,))
         position += length
     process.space.write(address, entries)

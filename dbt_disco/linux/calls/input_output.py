@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import struct
 from typing import TYPE_CHECKING, Final
 
 from dbt_disco.linux.host_kernel import host_call
+from dbt_disco.linux.kernel_records import counter_to_write, translate_read
 from dbt_disco.linux.system_call import (
     BUFFER,
     FD,
@@ -30,11 +32,16 @@ _WINDOW: Final = 1 << 32
 def read(process: LinuxProcess, fd: int, buffer: int, size: int) -> int:
     space = process.space
     space.prepare_write(buffer, size)
-    return host_call("read", fd, space.base + buffer, min(size, _WINDOW - buffer))
+    result = host_call("read", fd, space.base + buffer, min(size, _WINDOW - buffer))
+    if process.reads_kernel_records:
+        translate_read(process, fd, buffer, result)
+    return result
 
 
 @system_call("write", FD, BUFFER, SIZE)
 def write(process: LinuxProcess, fd: int, buffer: int, size: int) -> int:
+    if process.reads_kernel_records and (counter := counter_to_write(process, fd, buffer, size)) is not None:
+        return host_call("write", fd, counter, size)
     return host_call("write", fd, process.space.base + buffer, min(size, _WINDOW - buffer))
 
 
@@ -107,9 +114,16 @@ def pwritev2(
     return host_call("pwritev2", fd, host, count, _offset(low, high), 0, flags)
 
 
+def _seek(process: LinuxProcess, fd: int, offset: int, whence: int) -> int:
+    if whence == os.SEEK_SET:
+        offset = process.directory_offsets.for_host(fd, offset)
+    position = host_call("lseek", fd, offset, whence)
+    return position if position < 0 else process.directory_offsets.after_seek(fd, position)
+
+
 @system_call("lseek", FD, INT, INT)
 def lseek(process: LinuxProcess, fd: int, offset: int, whence: int) -> int:
-    result = host_call("lseek", fd, offset, whence)
+    result = _seek(process, fd, offset, whence)
     if result >> 31 > 0:
         return -errno.EOVERFLOW
     return result
@@ -118,7 +132,7 @@ def lseek(process: LinuxProcess, fd: int, offset: int, whence: int) -> int:
 @system_call("_llseek", FD, UINT, UINT, POINTER, INT)
 def llseek(process: LinuxProcess, fd: int, high: int, low: int, result: int, whence: int) -> int:
     offset = high << 32 | low
-    position = host_call("lseek", fd, offset, whence)
+    position = _seek(process, fd, offset - ((offset >> 63) << 64), whence)
     if position < 0:
         return position
     process.memory.set_double_word(result, position)

@@ -87,6 +87,8 @@ def _map(
         address = space.find_free(length, page_end(address))
     protection &= _PROTECTION_BITS
     shared = kind != _MAP_PRIVATE
+    if not flags & _MAP_ANONYMOUS:
+        os.fstat(fd)  # a descriptor that is not open is the first thing Linux finds
     if flags & _MAP_ANONYMOUS:
         space.map_anonymous(address, length, protection, shared=shared)
     else:

@@ -54,6 +54,19 @@ def _timeout(milliseconds: int) -> HostStructure | None:
     return HostStructure(TIMESPEC64, {"sec": milliseconds // 1000, "nsec": milliseconds % 1000 * 1_000_000})
 
 
+_NO_TIME: Final = HostStructure(TIMESPEC64, {})
+
+
+def _unless_interrupted(process: LinuxProcess, timeout: HostStructure | None) -> HostStructure | None:
+    """No time to wait if one of the guest's own signals is already there to interrupt the wait."""
+    return _NO_TIME if process.signals.has_deliverable() else timeout
+
+
+def _or_interrupted(process: LinuxProcess, result: int) -> int:
+    """A wait that ended with nothing because of such a signal has been interrupted."""
+    return -errno.EINTR if result == 0 and process.signals.has_deliverable() else result
+
+
 def _mask(process: LinuxProcess, address: int, size: int) -> bytes | None:
     """The host's signal set for the guest's at `address`, which becomes the guest's mask meanwhile."""
     if not address:
@@ -78,7 +91,9 @@ def _poll(
     buffer = ctypes.create_string_buffer(
         struct.pack(f"={'iHH' * count}", *host), max(_POLLFD_SIZE * count, 1)
     )
+    timeout = _unless_interrupted(process, timeout)
     result = host_call("ppoll", buffer, count, timeout and timeout.buffer, mask, 8)
+    result = _or_interrupted(process, result)
     if result >= 0:
         returned = struct.unpack(f"={'iHH' * count}", buffer.raw[: _POLLFD_SIZE * count])
         guest[2::3] = [_guest_events(events) for events in returned[2::3]]
@@ -148,6 +163,7 @@ def _select(
     sets = [_DescriptorSet(process, address, count) for address in addresses]
     mask_buffer = ctypes.create_string_buffer(mask) if mask is not None else None
     mask_address = ctypes.addressof(mask_buffer) if mask_buffer is not None else 0
+    timeout = _unless_interrupted(process, timeout)
     result = host_call(
         "pselect6",
         count,
@@ -155,6 +171,7 @@ def _select(
         timeout and timeout.buffer,
         struct.pack("=QQ", mask_address, 8),
     )
+    result = _or_interrupted(process, result)
     if result >= 0:
         for one in sets:
             one.store()
@@ -243,7 +260,10 @@ def _epoll_wait(
         return -errno.EINVAL
     size = _HOST_EPOLL_EVENT.size
     buffer = ctypes.create_string_buffer(size * count)
+    if process.signals.has_deliverable():
+        milliseconds = 0
     result = host_call("epoll_pwait", epoll, buffer, count, milliseconds, mask, 8)
+    result = _or_interrupted(process, result)
     raw = buffer.raw
     for index in range(max(result, 0)):
         values = _HOST_EPOLL_EVENT.unpack(False, raw[size * index : size * (index + 1)])

@@ -14,8 +14,10 @@ from dbt_disco.linux.signal_frame import AlternateStack, SignalInfo, signal_set_
 from dbt_disco.linux.signal_numbers import (
     SIGKILL,
     SIGSTOP,
+    guest_code,
     guest_mask,
     guest_signal,
+    host_code,
     host_mask,
     host_signal,
 )
@@ -197,7 +199,7 @@ def _timed_wait(process: LinuxProcess, address: int, info: int, time: int, size:
         if result < 0:
             return result
         values = host.values()
-        found = SignalInfo(guest_signal(result) or result, values["code"], values["fields"])
+        found = SignalInfo(guest_signal(result) or result, guest_code(values["code"]), values["fields"])
     if info:
         process.space.write(info, found.packed(process.memory.big_endian))
     return found.number
@@ -257,7 +259,7 @@ def rt_sigqueueinfo(process: LinuxProcess, pid: int, number: int, address: int) 
     host = host_signal(number)
     if host is None:
         return -errno.EINVAL
-    values = {"signo": host, "code": info.code, "fields": info.fields}
+    values = {"signo": host, "code": host_code(info.code), "fields": info.fields}
     return host_call("rt_sigqueueinfo", pid, host, HostStructure(_HOST_SIGNAL_INFO, values).buffer)
 
 
@@ -300,10 +302,10 @@ def rt_sigreturn(process: LinuxProcess) -> None:
 
 
 def _signal_descriptor(process: LinuxProcess, fd: int, address: int, size: int, flags: int) -> int:
-    """What is read from it are the host's records: host signal numbers and byte order."""
     if size != _SET_SIZE:
         return -errno.EINVAL
     mask = host_mask(signal_set_mask(process.memory.words(address, 4)))
+    process.reads_kernel_records = True
     return host_call("signalfd4", fd, mask.to_bytes(8, "little"), 8, host_open_flags(flags))
 
 

@@ -132,6 +132,7 @@ def timer_delete(process: LinuxProcess, timer: int) -> int:
 
 @system_call("timerfd_create", CLOCK, OPEN_FLAGS)
 def timerfd_create(process: LinuxProcess, clock: int, flags: int) -> int:
+    process.reads_kernel_records = True
     return host_call("timerfd_create", clock, host_open_flags(flags))
 
 
