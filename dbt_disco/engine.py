@@ -23,7 +23,9 @@ ENGINES: Final[dict[str, str]] = {
 """Engine → what it is."""
 
 
-def make_vcpu(space: AddressSpace, engine: str, *, big_endian: bool, **native_options: Any) -> AnyVcpu:
+def make_vcpu(
+    space: AddressSpace, engine: str, *, big_endian: bool, wide_fpu: bool = False, **native_options: Any
+) -> AnyVcpu:
     """A vCPU on an address space, for which `native_options` are those of `runtime.vcpu.Vcpu`.
 
     ValueError if there is no such engine.
@@ -33,10 +35,10 @@ def make_vcpu(space: AddressSpace, engine: str, *, big_endian: bool, **native_op
     if engine == "reference":
         from runtime.reference import ReferenceEngine
 
-        return ReferenceEngine(space, big_endian=big_endian)
+        return ReferenceEngine(space, big_endian=big_endian, wide_fpu=wide_fpu)
     from runtime.vcpu import Vcpu
 
-    return Vcpu(space, engine=engine, big_endian=big_endian, **native_options)  # type: ignore[arg-type]
+    return Vcpu(space, engine=cast(Any, engine), big_endian=big_endian, wide_fpu=wide_fpu, **native_options)
 
 
 def native_vcpu(vcpu: AnyVcpu) -> Vcpu | None:

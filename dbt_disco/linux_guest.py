@@ -42,7 +42,13 @@ class LinuxGuest:
         try:
             self.space = AddressSpace()
             self.program = load_program(self.space, program, arguments, environment, sysroot)
-            self.vcpu = make_vcpu(self.space, engine, big_endian=self.program.big_endian, **native_options)
+            self.vcpu = make_vcpu(
+                self.space,
+                engine,
+                big_endian=self.program.big_endian,
+                wide_fpu=self.program.wide_fpu,
+                **native_options,
+            )
         except OSError as error:
             raise LoadError(
                 program, f"no room for its address space: {error.strerror}; see ulimit -v"

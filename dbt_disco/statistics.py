@@ -51,7 +51,7 @@ def measure(
         }
         statistics["words_decoded"] = native.entries.words_decoded
         statistics["translations"] = vars(native.translations.counts)
-        native.translations.close()
+        native.translations.close()  # the worker's time can be had once it has been waited for
         statistics["failures"] = native.translations.failures
         worker = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds["native"] = native.native_seconds

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import struct
+import zlib
+from array import array
 from typing import Final
 
+from runtime.disk_cache import DiskCache
 from runtime.host_memory import (
     MAP_ANONYMOUS,
     MAP_NORESERVE,
@@ -34,21 +38,38 @@ _PACKED_SIZE: Final = COUNTER_OFFSET
 """Bytes of an entry that decoding sets; the counter behind them lives on."""
 
 
+_RecordBytes = ctypes.c_uint8 * DECODE_RECORD_SIZE
+_RECORD: Final = struct.Struct("<IIQ")
+"""What stands before the entry in a record of the hash."""
+_SLOT_SIZE: Final = 4
+_SAVED_WORDS: Final = 1 << DECODE_CACHE_BITS
+
+
+def _slot(word: int) -> int:
+    """Where the hash has its record of `word`."""
+    return (word * DECODE_HASH_MULTIPLIER & 0xFFFF_FFFF) >> (32 - DECODE_CACHE_BITS)
+
+
 class EntryTable:
     """Entries of every instruction of a 4 GiB address space, in a lazily touched reservation of 16 GiB."""
 
-    def __init__(self, handlers: dict[str, int], *, wide_fpu: bool) -> None:
+    def __init__(self, handlers: dict[str, int], *, wide_fpu: bool, cache: DiskCache) -> None:
         self._handlers = handlers
-        self.wide_fpu = wide_fpu
+        self._wide_fpu = wide_fpu
+        self._cache = cache
         flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
         self.base: Final = map_memory(0, _TABLE_SIZE, PROT_READ | PROT_WRITE, flags)
         """Host address of the entry of guest address 0."""
         self.decode_cache: Final = map_memory(0, _DECODE_CACHE_SIZE, PROT_READ | PROT_WRITE, flags)
         """Host address of the hash of decoded words."""
         self.words_decoded = 0
+        """How many the disk cache did not know."""
+        self._fresh: dict[int, bytes] = {}
+        self._load_words()
 
     def close(self) -> None:
-        """Unmap everything."""
+        """Save the decoded words and unmap everything."""
+        self.save_words()
         unmap_memory(self.base, _TABLE_SIZE)
         unmap_memory(self.decode_cache, _DECODE_CACHE_SIZE)
 
@@ -84,19 +105,64 @@ class EntryTable:
         size = (last_page - first_page + 1) * _PAGE_ENTRIES_SIZE
         ctypes.memset(self.base + first_page * _PAGE_ENTRIES_SIZE, 0, size)
 
-    def forget_decoded_words(self) -> None:
-        """Drop the hash, as entries would come out differently now (FPU mode)."""
+    @property
+    def wide_fpu(self) -> bool:
+        """Status.FR, on which entries depend: the caller drops those that exist when it changes this."""
+        return self._wide_fpu
+
+    @wide_fpu.setter
+    def wide_fpu(self, wide: bool) -> None:
+        self.save_words()
+        self._wide_fpu = wide
         ctypes.memset(self.decode_cache, 0, _DECODE_CACHE_SIZE)
+        self._load_words()
+
+    def save_words(self) -> None:
+        """Keep the decoded words for the next run."""
+        if not self._fresh:
+            return
+        known = self._known_entries() | self._fresh
+        self._fresh = {}
+        words = list(known)[-_SAVED_WORDS:]
+        records = b"".join(_RECORD.pack(word, 1, 0) + known[word] for word in words)
+        self._cache.store(self._words_name(), array("I", map(_slot, words)).tobytes() + records)
+
+    def _load_words(self) -> None:
+        """Fill the hash with what earlier runs have decoded."""
+        data = self._cache.load(self._words_name()) or b""
+        count = len(data) // (_SLOT_SIZE + DECODE_RECORD_SIZE)
+        slots, self._saved = array("I", data[: count * _SLOT_SIZE]), data[count * _SLOT_SIZE :]
+        self._known: dict[int, bytes] | None = None
+        records = (_RecordBytes * count).from_buffer_copy(self._saved)
+        table = (_RecordBytes * (1 << DECODE_CACHE_BITS)).from_address(self.decode_cache)
+        for slot, record in zip(slots, records, strict=True):
+            table[slot] = record
+
+    def _known_entries(self) -> dict[int, bytes]:
+        """What earlier runs have decoded; of two words with one slot in the hash, only one is there."""
+        if self._known is None:
+            size, saved = DECODE_RECORD_SIZE, self._saved
+            words = memoryview(saved).cast("I")[:: size // 4] if saved else ()
+            entries = (saved[at - ENTRY_SIZE : at] for at in range(size, len(saved) + 1, size))
+            self._known = dict(zip(words, entries, strict=True))
+        return self._known
+
+    def _words_name(self) -> str:
+        """Records hold handler offsets, so they are good for one build of the interpreter only."""
+        handlers = zlib.crc32(repr(sorted(self._handlers.items())).encode())
+        return f"words-{'wide' if self._wide_fpu else 'narrow'}-{handlers:08x}"
 
     def fill(self, pc: int, word: int) -> None:
         """Decode `word` into the entry of `pc`, and let native code do so for other addresses."""
-        entry = self._entry_of(word)
+        entry = self._known_entries().get(word) or self._fresh.get(word)
+        if entry is None:
+            if len(self._fresh) >= _SAVED_WORDS:
+                self._fresh.clear()  # a guest that makes up instructions without end
+            entry = self._fresh[word] = self._entry_of(word)
+            self.words_decoded += 1
         ctypes.memmove(self.address(pc), entry, _PACKED_SIZE)
-        record = (word * DECODE_HASH_MULTIPLIER & 0xFFFF_FFFF) >> (32 - DECODE_CACHE_BITS)
-        at = self.decode_cache + record * DECODE_RECORD_SIZE
-        ctypes.memmove(at + 16, entry, ENTRY_SIZE)
-        ctypes.c_uint64.from_address(at).value = 1 << 32 | word
-        self.words_decoded += 1
+        at = self.decode_cache + _slot(word) * DECODE_RECORD_SIZE
+        ctypes.memmove(at, _RECORD.pack(word, 1, 0) + entry, DECODE_RECORD_SIZE)
 
     def _entry_of(self, word: int) -> bytes:
         instruction = decode(word)

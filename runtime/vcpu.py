@@ -11,7 +11,7 @@ import threading
 from time import perf_counter
 from typing import Final, Literal
 
-from runtime.address_space import CODE, EXEC, PAGE_SHIFT, WRITE, AddressSpace
+from runtime.address_space import CODE, CODE_BYTES, EXEC, PAGE_SHIFT, WRITE, AddressSpace
 from runtime.disk_cache import DiskCache
 from runtime.entry_table import EntryTable
 from runtime.host_faults import SAVED_BIAS, SAVED_ENTRY, SAVED_NEXT, SAVED_PAGE_FAULT_ERROR, function_address
@@ -54,7 +54,8 @@ class Vcpu:
         self.big_endian = big_endian
         self.state = CpuState()
         self.native: Final = native_code(big_endian, use_cache)
-        self.entries: Final = EntryTable(self.native.handlers, wide_fpu=wide_fpu)
+        cache = DiskCache(enabled=use_cache)
+        self.entries: Final = EntryTable(self.native.handlers, wide_fpu=wide_fpu, cache=cache)
         self._precise_faults = precise_faults
         self.clock_limit = _NO_LIMIT
         """`run` stops before `state.clock` would exceed this: 16 for each retired instruction."""
@@ -63,9 +64,7 @@ class Vcpu:
         self.native_seconds = 0.0
         """Time spent in native code since `measure_native_time`."""
         self._set_up_state()
-        self.translations: Final = Translations(
-            self, engine, DiskCache(enabled=use_cache), count_instructions=count_instructions
-        )
+        self.translations: Final = Translations(self, engine, cache, count_instructions=count_instructions)
         address_space.code_changed = self._code_changed
 
     def _set_up_state(self) -> None:
@@ -115,8 +114,10 @@ class Vcpu:
 
     def forget_code(self) -> None:
         """Drop everything decoded and translated; called when the FPU mode that it depends on changes."""
-        self.entries.forget_decoded_words()
-        for page, flags in enumerate(bytes(self.address_space.page_flags)):
+        page_flags = bytes(self.address_space.page_flags)
+        if CODE_BYTES.isdisjoint(page_flags):
+            return
+        for page, flags in enumerate(page_flags):
             if flags & CODE:
                 self._code_changed(page, page)
 

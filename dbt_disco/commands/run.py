@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from dbt_disco.command_error import CommandError
-from dbt_disco.engine import ENGINES, native_vcpu
+from dbt_disco.engine import ENGINES
 from dbt_disco.linux.load_error import LoadError
 from dbt_disco.process_end import end_as
 
@@ -97,10 +97,7 @@ def execute(options: Any) -> int:
     status = guest.run()
     if options.stats:
         _report(guest, options, run_started)
-    # The worker must not outlive us; all else goes with the process.
-    native = native_vcpu(guest.vcpu)
-    if native is not None:
-        native.translations.close()
+    guest.vcpu.close()
     end_as(status)
 
 
