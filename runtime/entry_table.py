@@ -53,10 +53,14 @@ def _slot(word: int) -> int:
 class EntryTable:
     """Entries of every instruction of a 4 GiB address space, in a lazily touched reservation of 16 GiB."""
 
-    def __init__(self, handlers: dict[str, int], *, wide_fpu: bool, cache: DiskCache) -> None:
+    def __init__(
+        self, handlers: dict[str, int], *, wide_fpu: bool, cache: DiskCache, decodes_natively: bool = True
+    ) -> None:
         self._handlers = handlers
         self._wide_fpu = wide_fpu
         self._cache = cache
+        self._decodes_natively = decodes_natively
+        """Whether native code may fill entries from the hash, without a stop."""
         flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
         self.base: Final = map_memory(0, _TABLE_SIZE, PROT_READ | PROT_WRITE, flags)
         """Host address of the entry of guest address 0."""
@@ -134,6 +138,8 @@ class EntryTable:
         slots, self._saved = array("I", data[: count * _SLOT_SIZE]), data[count * _SLOT_SIZE :]
         self._known: dict[int, bytes] | None = None
         records = (_RecordBytes * count).from_buffer_copy(self._saved)
+        if not self._decodes_natively:
+            return
         table = (_RecordBytes * (1 << DECODE_CACHE_BITS)).from_address(self.decode_cache)
         for slot, record in zip(slots, records, strict=True):
             table[slot] = record
@@ -153,7 +159,7 @@ class EntryTable:
         return f"words-{'wide' if self._wide_fpu else 'narrow'}-{handlers:08x}"
 
     def fill(self, pc: int, word: int) -> None:
-        """Decode `word` into the entry of `pc`, and let native code do so for other addresses."""
+        """Decode `word` into the entry of `pc`, and let native code do so for other addresses if it may."""
         entry = self._known_entries().get(word) or self._fresh.get(word)
         if entry is None:
             if len(self._fresh) >= _SAVED_WORDS:
@@ -161,6 +167,8 @@ class EntryTable:
             entry = self._fresh[word] = self._entry_of(word)
             self.words_decoded += 1
         ctypes.memmove(self.address(pc), entry, _PACKED_SIZE)
+        if not self._decodes_natively:
+            return
         at = self.decode_cache + _slot(word) * DECODE_RECORD_SIZE
         ctypes.memmove(at, _RECORD.pack(word, 1, 0) + entry, DECODE_RECORD_SIZE)
 

@@ -59,6 +59,8 @@ class TranslationCounts:
     installed: int = 0
     from_cache: int = 0
     invalidated: int = 0
+    stepped: int = 0
+    """Instructions that the translator engine had to leave to tier 0."""
     outdated: int = 0
     """Came back from the compiler when the guest had already changed the code."""
     code_bytes: int = 0
@@ -77,7 +79,9 @@ class Translations:
         count_instructions: bool,
     ) -> None:
         self._vcpu = vcpu
-        self._enabled = engine != "interpreter"
+        self._enabled = engine == "auto"
+        self.translates_all = engine == "translator"
+        """Every block is translated before it first runs."""
         self._cache = cache
         self._count_instructions = count_instructions
         self.counts = TranslationCounts()
@@ -96,6 +100,10 @@ class Translations:
         """End the compile worker."""
         if self._service is not None:
             self._service.close()
+
+    def __contains__(self, pc: int) -> bool:
+        """Whether a region can be entered at `pc`."""
+        return pc in self._by_entry
 
     # Requests.
 
@@ -126,6 +134,18 @@ class Translations:
             self.counts.from_cache += 1
             return
         self._started_service().request(seed, _flags(self.mode()), force=times is not None)
+
+    def translate_now(self, seed: int) -> bool:
+        """Translate and install the region at `seed` without a profile; False if there is none."""
+        self.counts.requested += 1
+        translation = self._from_cache(seed)
+        if translation is None or seed not in translation.entries:
+            translation = self._started_service().translate(seed, _flags(self.mode()), static=True)
+            self._ready = False
+            if translation is None:
+                return False
+            self._cache.store(self._cache_name(seed), translation.to_bytes())
+        return self._install(translation)
 
     def install_ready(self) -> None:
         """Install what has been compiled since the last call."""
@@ -174,7 +194,7 @@ class Translations:
 
     def _cache_name(self, seed: int) -> str:
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(f"{seed:x} {self.mode().key()} ".encode())
+        digest.update(f"{seed:x} {self.mode().key()} {self.translates_all} ".encode())
         digest.update(self._readable_code(seed))
         return f"regions/{digest.hexdigest()}"
 

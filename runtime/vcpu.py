@@ -52,10 +52,13 @@ class Vcpu:
     ) -> None:
         self.address_space = address_space
         self.big_endian = big_endian
+        self._byte_order: Final[Literal["big", "little"]] = "big" if big_endian else "little"
         self.state = CpuState()
         self.native: Final = native_code(big_endian, use_cache)
         cache = DiskCache(enabled=use_cache)
-        self.entries: Final = EntryTable(self.native.handlers, wide_fpu=wide_fpu, cache=cache)
+        self.entries: Final = EntryTable(
+            self.native.handlers, wide_fpu=wide_fpu, cache=cache, decodes_natively=engine != "translator"
+        )
         self._precise_faults = precise_faults
         self.clock_limit = _NO_LIMIT
         """`run` stops before `state.clock` would exceed this: 16 for each retired instruction."""
@@ -214,12 +217,11 @@ class Vcpu:
         return stop
 
     def _ends_of_stretch(self, remaining: int) -> list[int]:
-        order: Literal["big", "little"] = "big" if self.big_endian else "little"
         pc = self.state.pc
         for _ in range(remaining):
             if not self.address_space.page_flags[pc >> PAGE_SHIFT] & EXEC:
                 break
-            instruction = decode(int.from_bytes(self.address_space.read(pc, 4), order))
+            instruction = decode(int.from_bytes(self.address_space.read(pc, 4), self._byte_order))
             pc = pc + 4 & 0xFFFF_FFFF
             if instruction is not None and instruction.flow.has_delay_slot:
                 return [pc, pc + 4 & 0xFFFF_FFFF] if instruction.flow is Flow.BRANCH_LIKELY else [pc]
@@ -246,8 +248,9 @@ class Vcpu:
             if state.dirty_count:
                 self._drop_dirty_pages()
             if stop is Stop.UNDECODED:
-                if not self._decode():
-                    return Stop.MEMORY_FAULT
+                outcome = self._meet_undecoded()
+                if outcome is not None:
+                    return outcome
             elif stop is Stop.MEMORY_FAULT:
                 if not self._is_store_to_code():
                     state.stop = stop
@@ -283,18 +286,37 @@ class Vcpu:
         state.bad_virtual_address = state.pc
         return Stop.EXCEPTION
 
-    def _decode(self) -> bool:
-        """Decode the instruction at pc; False if it cannot be fetched."""
+    def _meet_undecoded(self) -> Stop | None:
+        """Decode or translate the instruction at pc; a Stop if that ends the run."""
         state = self.state
         page = state.pc >> PAGE_SHIFT
         if not self.address_space.page_flags[page] & EXEC:
             state.stop = Stop.MEMORY_FAULT
             state.bad_virtual_address = state.pc
-            return False
+            return Stop.MEMORY_FAULT
         self.address_space.mark_code(page)
-        word = self.address_space.read(state.pc, 4)
-        self.entries.fill(state.pc, int.from_bytes(word, "big" if self.big_endian else "little"))
-        return True
+        stepping = state.exact_stores or state.in_delay_slot
+        if stepping or not self.translations.translates_all:
+            self._decode()
+        elif not self.translations.translate_now(state.pc):
+            return self._step_untranslated()
+        return None
+
+    def _decode(self) -> None:
+        """Fill the entry of pc."""
+        word = self.address_space.read(self.state.pc, 4)
+        self.entries.fill(self.state.pc, int.from_bytes(word, self._byte_order))
+
+    def _step_untranslated(self) -> Stop | None:
+        """Do one instruction that cannot begin a region in tier 0."""
+        pc = self.state.pc
+        self.translations.counts.stepped += 1
+        self.state.exact_stores = 1
+        stop = self._run_stretch(1)
+        self.state.exact_stores = 0
+        if pc not in self.translations:
+            self.entries.set_handler(pc, 0)
+        return None if stop in (Stop.BREAKPOINT, Stop.NONE) else stop
 
     def _recover_state(self) -> None:
         """Make the state precise at the instruction whose access the host refused."""

@@ -27,7 +27,7 @@ from translator.region_ir import RegionIr, emit_region
 from translator.translation import Mode, Translation
 from translator.worker_messages import receive, send
 
-STATIC_INSTRUCTIONS = 120
+STATIC_INSTRUCTIONS = 48
 """Size of a region found without a profile."""
 
 
