@@ -20,7 +20,8 @@ def is_signalling(kind: str, bits: IrValue) -> IrValue:
     return bits.constant(lowest, bits.width).le_unsigned(_magnitude(kind, bits))
 
 
-def _is_nan(kind: str, bits: IrValue) -> IrValue:
+def is_nan(kind: str, bits: IrValue) -> IrValue:
+    """Whether the operand is a NaN."""
     return bits.constant(FLOAT_FORMATS[kind].infinity, bits.width).lt_unsigned(_magnitude(kind, bits))
 
 
@@ -35,7 +36,7 @@ def is_invalid(kind: str, operands: Sequence[IrValue]) -> IrValue:
     With three operands (a × b ± c) a product that has no answer counts even if c is a quiet NaN.
     """
     signalling = reduce(or_, (is_signalling(kind, operand) for operand in operands))
-    any_nan = reduce(or_, (_is_nan(kind, operand) for operand in operands))
+    any_nan = reduce(or_, (is_nan(kind, operand) for operand in operands))
     invalid = signalling | (any_nan ^ 1)
     if len(operands) == 3:
         a, b, _ = operands

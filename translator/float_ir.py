@@ -1,10 +1,10 @@
 """The FPU on LLVM IR, for both native engines: host arithmetic under the guest's rounding mode.
 
 The hot path of an operation is the host's instruction and a test whether the result is a NaN (does not fit,
-is unordered). If so, a cold block delivers MIPS's result instead, and an outlined routine of
-`translator.float_routines` decides whether that was an invalid operation. The other exceptions accumulate
-in the host's sticky flags; what Cause would be is worked out when somebody asks, from the recorded last
-operation.
+is unordered), which may be shared with other operations (`translator.float_checks`). If so, a cold block
+delivers MIPS's result instead, and an outlined routine of `translator.float_routines` decides whether that
+was an invalid operation. The other exceptions accumulate in the host's sticky flags; what Cause would be is
+worked out when asked for, from the recorded last operation.
 
 Where FCSR enables an exception or flushing, this does not do: every operation is a call of the exact routine.
 """
@@ -12,20 +12,19 @@ Where FCSR enables an exception or flushing, this does not do: every operation i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, Final
 
+from translator.float_checks import COLD_CALL, FloatChecks, UncheckedFloat, unchecked_operand
 from translator.float_expressions import (
     LLVM_TYPE,
     StepEmitter,
-    floating_constant,
     floating_literal,
     relation,
     to_floating,
     to_integral,
     truncate,
-    unordered,
 )
 from translator.float_format import FLOAT_FORMATS, FORMAT_WIDTH, INTEGER_WIDTH
 from translator.float_operations import (
@@ -52,8 +51,6 @@ class FloatChecking(Enum):
 OPERAND_FIELDS: Final = ("last_fp_operand0", "last_fp_operand1", "last_fp_operand2")
 WRITE_TRAPS, WRITE_CHANGES_MODE = 1, 2
 """What @float_write_fcsr returns, other than 0: FPE is due; float_checked has changed (a trap waits)."""
-COLD_CALL: Final = "call preserve_allcc void"
-"""The convention of the routines that hot code calls from cold blocks: no register is lost."""
 
 
 class FloatLowering(ABC):
@@ -64,6 +61,8 @@ class FloatLowering(ABC):
     def __init__(self, builder: FunctionBuilder, checking: FloatChecking) -> None:
         self.builder = builder
         self.float_checking = checking
+        self._checks = FloatChecks(builder, self.floats_checked)
+        self._unrecorded: tuple[FloatOperation, tuple[IrValue, ...]] | None = None
 
     @abstractmethod
     def constant(self, number: int, width: int | None = None) -> IrValue: ...
@@ -83,6 +82,12 @@ class FloatLowering(ABC):
     def leave_with_stop(self, stop: Stop) -> None:
         """End the current IR block by leaving native code before this instruction."""
 
+    defers_checks = False
+    """Whether checks wait for `settle_floats`, which the engine then has to call."""
+
+    def floats_checked(self, values: Sequence[UncheckedFloat]) -> None:  # noqa: B027
+        """Called when values that were put off have been checked: they have new names."""
+
     def store_float_state(self) -> None:  # noqa: B027
         """Called before a routine that reads fcc and last_fp_…: write back what is not in the CPU state."""
 
@@ -93,41 +98,58 @@ class FloatLowering(ABC):
         which = arithmetic_operation(operation, kind)
 
         def on_host() -> IrValue:
-            names = [operand.as_float() for operand in operands]
+            names = [unchecked_operand(operand) for operand in operands]
             result = StepEmitter(self.builder).arithmetic(operation, kind, *names)
             flip = FLOAT_FORMATS[kind].sign_bit if operation.startswith("n") else 0
-            return self._without_nan(which, result, names, flip)
+            return self._checks.defer_result(which, names, result, flip)
 
         return self._lower(which, operands, on_host)
 
     def float_compare(self, condition: int, kind: str, a: IrValue, b: IrValue) -> IrValue:
+        """The host's comparison gives the right outcome for NaNs, too."""
         which = compare_operation(condition, kind)
+        relations = condition & (UNORDERED | EQUAL | LESS)
 
         def on_host() -> IrValue:
-            return self._compare(which, condition, a.as_float(), b.as_float())
+            names = unchecked_operand(a), unchecked_operand(b)
+            self._checks.defer_comparison(which, *names)
+            return IrValue(self.builder, relation(self.builder, relations, kind, *names), 1)
 
-        return self._lower(which, (a, b), on_host, condition & (UNORDERED | EQUAL | LESS))
+        return self._lower(which, (a, b), on_host, relations)
 
     def float_convert(self, operation: str, to: str, kind: str, operand: IrValue) -> IrValue:
         which = convert_operation(operation, to, kind)
 
         def on_host() -> IrValue:
             if to in INTEGER_WIDTH:
-                return self._to_integer(which, operand.as_float())
+                return self._to_integer(which, unchecked_operand(operand))
             if kind in INTEGER_WIDTH:
                 result = to_floating(self.builder, to, kind, operand.name)
                 return IrValue.from_float(self.builder, result, FORMAT_WIDTH[to])
-            result = to_floating(self.builder, to, kind, operand.as_float())
-            return self._without_nan(which, result, [operand.as_float()], 0)
+            name = unchecked_operand(operand)
+            return self._checks.defer_result(which, [name], to_floating(self.builder, to, kind, name))
 
         return self._lower(which, (operand,), on_host)
 
+    def settle_floats(self) -> None:
+        """Make results right that have been put off: before anybody can look at the state, and at each
+        block's end.
+
+        Must be called where what follows is dominated: not in a block that only some executions pass.
+        """
+        self._checks.settle()
+        if self._unrecorded is not None:
+            self._record(*self._unrecorded)
+            self._unrecorded = None
+
     def read_fcsr(self) -> IrValue:
+        self.settle_floats()
         self.store_float_state()
         return self.builder.value("fcsr", "call i32 @float_read_fcsr(ptr %state)", 32)
 
     def write_fcsr(self, value: IrValue) -> None:
         """After a change of mode, native code is left before the ctc1, which is then done once more."""
+        self.settle_floats()
         builder = self.builder
         call = f"call i32 @float_write_fcsr(ptr %state, {value.typed()})"
         outcome = builder.value("outcome", call, 32)
@@ -150,8 +172,7 @@ class FloatLowering(ABC):
         if self.float_checking is FloatChecking.ALWAYS:
             return self._exact(which, operands, relations)
         if self.float_checking is FloatChecking.NEVER:
-            self._record(which, operands)
-            return on_host()
+            return self._on_host(which, operands, on_host)
         builder = self.builder
         for operand, source in zip(operands, which.source * which.arity, strict=True):
             _cast_here(operand, source)
@@ -161,13 +182,21 @@ class FloatLowering(ABC):
         slow_result = _operand(self._exact(which, operands, relations), which.result)
         slow_end = self._end_arm(joined)
         builder.block(fast)
-        self._record(which, operands)
-        fast_result = _operand(on_host(), which.result)
+        fast_result = _operand(self._on_host(which, operands, on_host), which.result)
         fast_end = self._end_arm(joined)
         builder.block(joined)
         kind = LLVM_TYPE[which.result]
         text = f"phi {kind} [ {slow_result}, %{slow_end} ], [ {fast_result}, %{fast_end} ]"
         return self._result(builder.assign("result", text), which.result)
+
+    def _on_host(
+        self, which: FloatOperation, operands: tuple[IrValue, ...], on_host: Callable[[], IrValue]
+    ) -> IrValue:
+        result = on_host()
+        self._unrecorded = which, operands
+        if not self.defers_checks:
+            self.settle_floats()
+        return result
 
     def _end_arm(self, joined: str) -> str:
         """Go to `joined`; gives the label of the block from which that happens."""
@@ -213,40 +242,11 @@ class FloatLowering(ABC):
             return (result & relations).ne(0)
         return result.trunc(FORMAT_WIDTH[which.result])
 
-    def _without_nan(self, which: FloatOperation, result: str, operands: list[str], flip: int) -> IrValue:
-        """`result`, or if that is a NaN, the default NaN (its bits `flip` inverted)."""
-        builder, kind = self.builder, LLVM_TYPE[which.result]
-        computed, cold, done = (builder.label(name) for name in ("computed", "nan", "number"))
-        builder.emit(f"br label %{computed}")
-        builder.block(computed)
-        is_nan = IrValue(builder, unordered(builder, which.result, result, result), 1)
-        builder.branch_if(is_nan, cold, done, unlikely=True)
-        builder.block(cold)
-        arguments = "".join(f", {LLVM_TYPE[which.source]} {operand}" for operand in operands)
-        builder.emit(f"{COLD_CALL} @float_nan_{which.arity}_{which.source}(ptr %state{arguments})")
-        builder.emit(f"br label %{done}")
-        builder.block(done)
-        nan = floating_constant(which.result, FLOAT_FORMATS[which.result].default_nan ^ flip)
-        text = f"phi {kind} [ {result}, %{computed} ], [ {nan}, %{cold} ]"
-        return self._result(builder.assign("result", text), which.result)
-
-    def _compare(self, which: FloatOperation, condition: int, a: str, b: str) -> IrValue:
-        """The host's comparison gives the right outcome for NaNs, too, and is free to move to where it is
-        used."""
-        builder = self.builder
-        cold, done = builder.label("unordered"), builder.label("compared")
-        is_unordered = IrValue(builder, unordered(builder, which.source, a, b), 1)
-        outcome = relation(builder, condition & (UNORDERED | EQUAL | LESS), which.source, a, b)
-        builder.branch_if(is_unordered, cold, done, unlikely=True)
-        builder.block(cold)
-        kind = LLVM_TYPE[which.source]
-        builder.emit(f"{COLD_CALL} @float_unordered_{which.symbol}(ptr %state, {kind} {a}, {kind} {b})")
-        builder.emit(f"br label %{done}")
-        builder.block(done)
-        return IrValue(builder, outcome, 1)
-
     def _to_integer(self, which: FloatOperation, operand: str) -> IrValue:
-        """The host's result for what does not fit is the most negative number, which may be right, too."""
+        """The host's result for what does not fit is the most negative number, which may be right, too.
+
+        Whether a NaN operand is the host's or MIPS's makes no difference.
+        """
         builder, to, source = self.builder, which.result, which.source
         lowest = -1 << (INTEGER_WIDTH[to] - 1)
         truncates = which.name == "trunc"

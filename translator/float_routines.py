@@ -1,8 +1,8 @@
 """The FPU's outlined native routines, emitted once into the run time's native module.
 
 Called from cold blocks of hot code, preserving every register:
-- float_nan_<arity>_<format>: a result was a NaN; note *invalid* if MIPS says so
-- float_unordered_<quiet|signal>_<format>: a comparison was unordered; likewise
+- float_nan_<arity>_<format>: note *invalid* if the result was a NaN, and MIPS says so
+- float_unordered_<quiet|signal>_<format>: note *invalid* if that comparison of these operands is
 - float_invalid: note *invalid*
 
 Called where exceptions matter:
@@ -19,7 +19,7 @@ from translator.fcsr import FLAGS_SHIFT, FloatException
 from translator.float_control_routines import control_routines_ir
 from translator.float_exact_routine import exact_routine_ir
 from translator.float_expressions import LLVM_TYPE, float_intrinsic_declarations
-from translator.float_invalid import is_invalid, is_signalling
+from translator.float_invalid import is_invalid, is_nan, is_signalling
 from translator.host_float import LOAD_CONTROL, STORE_CONTROL
 from translator.ir import FunctionBuilder, IrValue
 from translator.state import OFFSET
@@ -64,7 +64,7 @@ def _signatures() -> dict[str, tuple[str, str]]:
     for kind in "sd":
         operand = f", {LLVM_TYPE[kind]}"
         for arity in (1, 2, 3):
-            signatures[f"float_nan_{arity}_{kind}"] = (_COLD, "ptr" + operand * arity)
+            signatures[f"float_nan_{arity}_{kind}"] = (_COLD, "ptr, i1" + operand * arity)
         for variant in ("quiet", "signal"):
             signatures[f"float_unordered_{variant}_{kind}"] = (_COLD, "ptr" + operand * 2)
     return signatures
@@ -101,13 +101,14 @@ def _invalid_routine() -> str:
 def _nan_routine(arity: int, kind: str) -> str:
     builder = FunctionBuilder()
     parameters, operands = _parameters(builder, kind, arity)
-    _note_invalid(builder, is_invalid(kind, operands))
-    return _routine(f"float_nan_{arity}_{kind}", parameters, builder)
+    happened = IrValue(builder, "%happened", 1)
+    _note_invalid(builder, happened & is_invalid(kind, operands))
+    return _routine(f"float_nan_{arity}_{kind}", f", i1 %happened{parameters}", builder)
 
 
 def _unordered_routine(variant: str, kind: str) -> str:
     builder = FunctionBuilder()
     parameters, (a, b) = _parameters(builder, kind, 2)
-    always = builder.constant(1, 1)
-    _note_invalid(builder, always if variant == "signal" else is_signalling(kind, a) | is_signalling(kind, b))
+    counts = is_nan if variant == "signal" else is_signalling
+    _note_invalid(builder, counts(kind, a) | counts(kind, b))
     return _routine(f"float_unordered_{variant}_{kind}", parameters, builder)
