@@ -207,17 +207,37 @@ class AddressSpace:
                 raise OSError(errno.ENOMEM, "mremap: cannot grow in place")
             new_address = self.find_free(new_length)
         new_end = self._checked_end(new_address, new_length)
-        self._forget_code(address, end)
+        # Pages that are write-protected for their code are mappings of their own to the host.
+        if self._has_code(address, end):
+            self.unmark_code(address >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT)
         self._forget_code(new_address, new_end)
-        flags = host_memory.MREMAP_MAYMOVE | host_memory.MREMAP_FIXED
-        host_memory.move_memory(self.base + address, length, new_length, flags, self.base + new_address)
-        # Between these two calls the old place is a hole in the window; only another host thread's mmap
-        # could fall into it, and threads that map memory while a guest runs do not exist.
+        self._move_pages(region.part(address, end), new_length, new_address)
         self._reserve(address, end)
         self.regions.remove(address, end)
         self._set_flags(address, end, 0)
         self._entered(region.part(address, end)._replace(start=new_address, end=new_end))
         return new_address
+
+    def _move_pages(self, region: Region, new_length: int, new_address: int) -> None:
+        """Move pages on the host.
+
+        That leaves a hole in the window until the caller closes it; only another host thread's mmap could
+        fall into it, and threads that map memory while a guest runs do not exist.
+        """
+        length = region.end - region.start
+        source, target = self.base + region.start, self.base + new_address
+        flags = host_memory.MREMAP_MAYMOVE | host_memory.MREMAP_FIXED
+        try:
+            host_memory.move_memory(source, length, new_length, flags, target)
+        except OSError as error:
+            if error.errno != errno.EFAULT or region.is_file or region.shared:
+                raise
+            # One region to the guest can be several mappings to the host, which moves one at a time.
+            anonymous = MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_PRIVATE
+            host_memory.map_memory(target, new_length, PROT_READ | PROT_WRITE, anonymous)
+            host_memory.protect_memory(source, length, PROT_READ)
+            ctypes.memmove(target, source, min(length, new_length))
+            host_memory.protect_memory(target, new_length, _host_protection(region.protection))
 
     def _grow(self, region: Region, end: int) -> None:
         if region.is_file or region.shared:
@@ -382,11 +402,14 @@ class AddressSpace:
         ctypes.memset(self._flags_address + first, flags, (end >> PAGE_SHIFT) - first)
         self.version += 1
 
+    def _has_code(self, start: int, end: int) -> bool:
+        return not CODE_BYTES.isdisjoint(bytes(self._flags[start >> PAGE_SHIFT : end >> PAGE_SHIFT]))
+
     def _forget_code(self, start: int, end: int) -> None:
         """Before a mapping call: the pages' flags are about to be rewritten, so only the listener is told."""
-        first, last = start >> PAGE_SHIFT, (end >> PAGE_SHIFT) - 1
-        if CODE_BYTES.isdisjoint(bytes(self._flags[first : last + 1])):
+        if not self._has_code(start, end):
             return
+        first, last = start >> PAGE_SHIFT, (end >> PAGE_SHIFT) - 1
         self.code_changed(first, last)
         for page in range(first, last + 1):
             self._flags[page] &= ~CODE

@@ -11,6 +11,7 @@ from dbt_disco.linux.host_kernel import host_call
 from dbt_disco.linux.signal_frame import AlternateStack, SignalInfo, pop_frame, push_frame, stack_top
 from dbt_disco.linux.signal_numbers import (
     LAST,
+    SIGBUS,
     SIGKILL,
     SIGSEGV,
     SIGSTOP,
@@ -42,6 +43,7 @@ SI_KERNEL: Final = 0x80
 SI_QUEUE: Final = -1
 SI_TKILL: Final = -6
 
+_MEMORY_FAULTS: Final = frozenset({SIGSEGV, SIGBUS})
 _UNBLOCKABLE: Final = 1 << (SIGKILL - 1) | 1 << (SIGSTOP - 1)
 
 
@@ -99,6 +101,8 @@ class Signals:
     def set_action(self, number: int, action: Action) -> None:
         """sigaction: applies at once to what is pending too."""
         self._actions[number] = action._replace(mask=action.mask & ~_UNBLOCKABLE)
+        if number in _MEMORY_FAULTS and action.handler not in (SIG_DFL, SIG_IGN):
+            self._vcpu.precise_faults = True
         if self._ignored(number):
             self._queue = [info for info in self._queue if info.number != number]
         self._arrange(number)

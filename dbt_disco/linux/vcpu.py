@@ -17,6 +17,8 @@ class Vcpu(Protocol):
     wide_fpu: bool
     """Status.FR: 32 FPU registers of 64 bits (else 16 pairs). May be set between runs, which converts the
     registers in `state.fpr`."""
+    precise_faults: bool
+    """Whether pc and registers are exact at a memory fault: wanted once the guest handles faults itself."""
 
     def run(self) -> Stop:
         """Execute from `state.pc` until something needs attention; the state says what and where."""

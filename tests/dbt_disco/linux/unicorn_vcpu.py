@@ -41,6 +41,7 @@ class UnicornVcpu:
         self.address_space = address_space
         self.big_endian = big_endian
         self.wide_fpu = False
+        self.precise_faults = True
         self.state.memory_base = address_space.base
         mode = unicorn.UC_MODE_MIPS32 | (
             unicorn.UC_MODE_BIG_ENDIAN if big_endian else unicorn.UC_MODE_LITTLE_ENDIAN
