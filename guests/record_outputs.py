@@ -32,15 +32,18 @@ def timed_hash(command: list[str]) -> tuple[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Write outputs.toml.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="programs to run (default: all)")
-    names = parser.parse_args().names
+    parser.add_argument("--scale", help="run this scale only (default: all)")
+    options = parser.parse_args()
     table = tomllib.loads((BENCH / "programs.toml").read_text())
     recorded = tomllib.loads(OUTPUTS.read_text()) if OUTPUTS.exists() else {}
     with tempfile.TemporaryDirectory() as scratch:
-        for name in names or table:
+        for name in options.names or table:
             native = f"{scratch}/{name}"
             compiler = ["cc", "-O2", "-fno-tree-vectorize", "-ffp-contract=off"]
             subprocess.run([*compiler, "-o", native, f"{BENCH}/{name}.c", "-lm"], check=True)
             for scale, argument in table[name]["scale"].items():
+                if options.scale not in (None, scale):
+                    continue
                 expected, native_seconds = timed_hash([native, str(argument)])
                 found, guest_seconds = timed_hash(["qemu-mipsel", str(GUESTS / name), str(argument)])
                 print(f"{name} {scale}: native {native_seconds:.2f} s, qemu {guest_seconds:.2f} s", flush=True)

@@ -2,17 +2,17 @@
  *
  * Matches are found through a hash of three bytes and a chain of earlier positions. Output is groups of eight
  * items behind a byte of flags: a literal byte, or a match of two bytes (12 bits distance, 4 bits length - 3).
- * scale = number of 16 KiB texts. */
+ * scale = number of 4 KiB texts. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT 16384
-#define WINDOW 4096
+#define TEXT 4096
+#define WINDOW 2048
 #define SHORTEST 3
 #define LONGEST 18
-#define BUCKETS 4096
+#define BUCKETS 1024
 #define NONE 0xffffu
 
 static uint8_t text[TEXT], packed[TEXT * 2], unpacked[TEXT + LONGEST];

@@ -1,11 +1,11 @@
-/* Integer: products of 64 x 64 matrices of 32-bit integers, summed in 64 bits.
+/* Integer: products of 32 x 32 matrices of 32-bit integers, summed in 64 bits.
  *
  * One multiply-accumulate per inner step: on MIPS, the HI/LO accumulator. scale = number of products. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define N 64
+#define N 32
 
 static int32_t a[N][N], b[N][N], c[N][N];
 

@@ -1,11 +1,11 @@
-/* Integer: SHA-256 (FIPS 180-4) of scale * 64 KiB of generated text, each 64 KiB hashed on its own and chained.
+/* Integer: SHA-256 (FIPS 180-4) of scale * 8 KiB of generated text, each 8 KiB hashed on its own and chained.
  *
  * Rotations, additions and logic on 32-bit words with many values live at once. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHUNK 65536
+#define CHUNK 8192
 
 static const uint32_t round_constant[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -56,7 +56,8 @@ int main(int argc, char **argv)
         for (unsigned i = 0; i < CHUNK; i++)
             text[i] = (uint8_t)(i * 7 + (state[i & 7] >> (i & 24)));
         text[CHUNK] = 0x80; /* padding: one bit, then the length in bits at the end of the last block */
-        text[CHUNK + 61] = CHUNK * 8 >> 16;
+        text[CHUNK + 61] = CHUNK * 8 >> 16 & 255;
+        text[CHUNK + 62] = CHUNK * 8 >> 8 & 255;
         static const uint32_t initial[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                             0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
         for (int i = 0; i < 8; i++)
