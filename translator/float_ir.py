@@ -142,6 +142,11 @@ class FloatLowering(ABC):
             self._record(*self._unrecorded)
             self._unrecorded = None
 
+    def settle_float(self, value: IrValue) -> None:
+        """Make sure that `value` is not one whose check has been put off."""
+        if isinstance(value, UncheckedFloat) and value.is_unchecked:
+            self._checks.settle()
+
     def read_fcsr(self) -> IrValue:
         self.settle_floats()
         self.store_float_state()

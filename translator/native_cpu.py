@@ -76,6 +76,7 @@ class NativeCpu(FloatLowering):
         return value
 
     def store(self, address: IrValue, value: IrValue) -> None:
+        self.settle_float(value)
         self.before_access()
         self.access.store(address, value)
         self.after_access()
@@ -85,6 +86,7 @@ class NativeCpu(FloatLowering):
             if condition.number:
                 self.store(address, value)
             return
+        self.settle_floats()
         store, done = self.builder.label("store_if"), self.builder.label("stored_if")
         value.name, address.name  # noqa: B018  both must be computed on either path
         self.builder.branch_if(condition, store, done)
@@ -104,6 +106,7 @@ class NativeCpu(FloatLowering):
     def store_conditional(self, address: IrValue, value: IrValue) -> IrValue:
         """The compare with the value that ll read stands for the link, as in QEMU user mode."""
         builder = self.builder
+        self.settle_floats()
         self.trap_if((address & 3).ne(0), ExceptionCode.ADES, address)
         linked = self.read("link_valid").ne(0) & self.read("link_address").eq(address)
         expected = self.read("link_value")
@@ -124,6 +127,7 @@ class NativeCpu(FloatLowering):
         """`bad_address` becomes BadVAddr."""
         if condition.number == 0:
             return
+        self.settle_floats()
         trap, proceed = self.builder.label("trap"), self.builder.label("no_trap")
         self.builder.branch_if(condition, trap, proceed, unlikely=True)
         self.builder.block(trap)
@@ -134,6 +138,7 @@ class NativeCpu(FloatLowering):
 
     def raise_exception(self, code: ExceptionCode, coprocessor: int = 0) -> None:
         """Semantics that raise unconditionally do nothing afterwards; what would follow is unreachable."""
+        self.settle_floats()
         self.leave_with_exception(code, coprocessor)
         self.builder.block(self.builder.label("unreachable"))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from translator import region_variables as variables
 from translator.dataflow import dataflow
 from translator.decode import Instruction
+from translator.float_checks import UncheckedFloat
 from translator.float_ir import FloatChecking
 from translator.ir import FunctionBuilder, IrValue
 from translator.native_cpu import SCALAR_WIDTH, NativeCpu
@@ -168,10 +169,20 @@ class RegionCpu(NativeCpu):
             self.known.pop(variable, None)
         else:
             self.known[variable] = value
+            if isinstance(value, UncheckedFloat) and value.is_unchecked:
+                return  # stored by floats_checked, if it is still the variable's value then
         if variable.kind in ("double", "float"):
             self.builder.emit(f"store {variable.kind} {value.as_float()}, ptr %{variable.name}")
         else:
             self.builder.emit(f"store {value.typed()}, ptr %{variable.name}")
+
+    defers_checks = True
+
+    def floats_checked(self, values: Sequence[UncheckedFloat]) -> None:
+        checked = set(map(id, values))
+        for variable, value in self.known.items():
+            if id(value) in checked:
+                self.builder.emit(f"store {variable.kind} {value.as_float()}, ptr %{variable.name}")
 
     @property
     def pc(self) -> IrValue:

@@ -100,6 +100,7 @@ class _RegionEmitter:
         for pc, instruction in block.body:
             self.emit_instruction(pc, instruction)
         if block.branch is None:
+            cpu.settle_floats()
             if block.falls_through:
                 self.count(len(block))
                 self.go(block.end)
@@ -119,11 +120,13 @@ class _RegionEmitter:
         self.emit_instruction(*block.branch)
         flow = block.branch[1].flow
         if flow is Flow.BRANCH_LIKELY:
+            self.cpu.settle_floats()
             self.emit_likely(block)
             return
         self.in_slot = True
         self.emit_instruction(*block.slot)
         self.in_slot = False
+        self.cpu.settle_floats()
         self.count(len(block))
         if flow is Flow.BRANCH:
             self.emit_two_ways(block)
@@ -158,6 +161,7 @@ class _RegionEmitter:
         self.in_slot = True
         self.emit_instruction(*block.slot)
         self.in_slot = False
+        self.cpu.settle_floats()
         self.count(len(block))
         self.go(target)
 
@@ -300,6 +304,7 @@ class _RegionEmitter:
     def note_access(self) -> None:
         if not self.mode.precise:
             return
+        self.cpu.settle_floats()
         number = len(self.access_points)
         pc = self.cpu.instruction_address
         point = AccessPoint(pc, self.retired if self.mode.count_instructions else 0)
