@@ -25,7 +25,9 @@ from translator.state import ExceptionCode, Stop
 ENGINES: dict[str, Callable[..., Any]] = {
     "reference": ReferenceEngine,
     "interpreter": lambda space, **options: Vcpu(space, engine="interpreter", **options),
-    "translator": lambda space, **options: Vcpu(space, engine="translator", **options),
+    "translator": lambda space, **options: Vcpu(
+        space, engine="translator", count_instructions=True, precise_faults=True, **options
+    ),
 }
 """Each makes a vCPU on an address space; options: big_endian, wide_fpu."""
 
@@ -50,15 +52,30 @@ class EngineMachine:
         self.space.close()
 
     def execute(self, start: Start) -> Outcome:
+        self._prepare(start)
+        self.vcpu.clock_limit = _CLOCK_LIMIT
+        return self._outcome(self.vcpu.run())
+
+    def execute_in_slices(self, start: Start, length: Callable[[], int]) -> Outcome:
+        """Like `execute`, but stopping every `length()` instructions, which must be exact."""
+        self._prepare(start)
+        state = self.vcpu.state
+        limit = 0
+        while True:
+            limit += 16 * length()
+            self.vcpu.clock_limit = limit
+            stop = self.vcpu.run()
+            if stop is not Stop.LIMIT:
+                return self._outcome(stop)
+            assert state.clock == limit, f"stopped {(state.clock - limit) / 16} instructions after the limit"
+
+    def _prepare(self, start: Start) -> None:
         self.space.write(CODE, start.code(self.big_endian))
         self.space.write(DATA, start.data)
         self.space.protect(READ_ONLY, READ_ONLY_SIZE, READ | WRITE)
         self.space.write(READ_ONLY, start.read_only)
         self.space.protect(READ_ONLY, READ_ONLY_SIZE, READ)
         self._set(start)
-        self.vcpu.clock_limit = _CLOCK_LIMIT
-        stop = self.vcpu.run()
-        return self._outcome(stop)
 
     def _set(self, start: Start) -> None:
         state, registers = self.vcpu.state, start.registers

@@ -7,9 +7,9 @@
 
 Instructions, separated by `;`, then the state before, then what changes. What is not named starts with an
 arbitrary value and must not change. Execution goes on to the first exception, which is the breakpoint behind
-the last instruction unless the right-hand side has `exception=`, `fault=` (an address) or `pc=` (distance
-from the first instruction); `slot` says that the exception is in a delay slot, `retired=` how many
-instructions completed, `address=` what BadVAddr holds.
+the last instruction unless the right-hand side has `exception=`, `fault=` (an address) or `pc=` (an address,
+or with a sign the distance from the first instruction); `slot` says that the exception is in a delay slot,
+`retired=` how many instructions completed, `address=` what BadVAddr holds.
 
 A line holds in both byte orders and both FPU register modes, unless `le:`, `be:`, `fr0:` or `fr1:` precedes
 it; `user:` marks what Unicorn cannot tell, mostly that unaligned accesses complete in user mode under Linux.
@@ -145,7 +145,7 @@ class Bench:
 
     def _expect(self, name: str, value: str) -> None:
         if name == "pc":
-            self._pc = self.start.pc + int(value, 0)
+            self._pc = (self.start.pc if value[0] in "+-" else 0) + _integer(value)
         elif name == "exception":
             self._event = f"exception {value}"
         elif name == "fault":
