@@ -10,9 +10,10 @@ from translator.dataflow import dataflow
 from translator.decode import Instruction
 from translator.float_checks import UncheckedFloat
 from translator.float_ir import FloatChecking
+from translator.float_layout import FloatLayout
 from translator.ir import FunctionBuilder, IrValue
 from translator.native_cpu import SCALAR_WIDTH, NativeCpu
-from translator.region_variables import FloatLayout, Variable
+from translator.region_variables import Variable
 from translator.state import ExceptionCode, Stop
 
 
@@ -70,40 +71,66 @@ class _ConditionCodes:
 
 
 class _FloatWords:
+    """Single words; of a pair that is held as a double, its halves."""
+
     def __init__(self, cpu: RegionCpu, high: bool) -> None:
         self._cpu = cpu
         self._high = high
 
     def __getitem__(self, register: int) -> IrValue:
-        word = self._cpu.layout.word_index(register, self._high)
-        if not self._cpu.layout.is_doubleword(word):
-            return self._cpu.get(variables.float_word(word))
-        pair = self._cpu.get(variables.float_doubleword(word >> 1))
-        return pair.bits(32 * (word & 1), 32)
+        cpu = self._cpu
+        word = cpu.layout.word_index(register, self._high)
+        if not cpu.layout.is_doubleword(word >> 1):
+            return cpu.get(variables.float_word(word))
+        return half_of(cpu.builder, cpu.get(variables.float_doubleword(word >> 1)), word & 1)
 
     def __setitem__(self, register: int, value: IrValue) -> None:
-        word = self._cpu.layout.word_index(register, self._high)
-        if not self._cpu.layout.is_doubleword(word):
-            self._cpu.put(variables.float_word(word), value)
+        cpu = self._cpu
+        word = cpu.layout.word_index(register, self._high)
+        if not cpu.layout.is_doubleword(word >> 1):
+            cpu.put(variables.float_word(word), value)
             return
         pair = variables.float_doubleword(word >> 1)
-        shift = 32 * (word & 1)
-        kept = self._cpu.get(pair) & ~(0xFFFF_FFFF << shift)
-        self._cpu.put(pair, kept | (value.zext(64) << shift))
+        cpu.put(pair, with_half(cpu.builder, cpu.get(pair), word & 1, value))
 
 
 class _FloatDoublewords:
+    """Doublewords; of a pair that is held as two floats, both together."""
+
     def __init__(self, cpu: RegionCpu) -> None:
         self._cpu = cpu
 
-    def _variable(self, register: int) -> Variable:
-        return variables.float_doubleword(self._cpu.layout.doubleword_index(register))
-
     def __getitem__(self, register: int) -> IrValue:
-        return self._cpu.get(self._variable(register))
+        cpu = self._cpu
+        index = cpu.layout.doubleword_index(register)
+        if cpu.layout.is_doubleword(index):
+            return cpu.get(variables.float_doubleword(index))
+        low, high = (cpu.get(variables.float_word(2 * index + half)) for half in (0, 1))
+        return with_half(cpu.builder, with_half(cpu.builder, cpu.constant(0, 64), 0, low), 1, high)
 
     def __setitem__(self, register: int, value: IrValue) -> None:
-        self._cpu.put(self._variable(register), value)
+        cpu = self._cpu
+        index = cpu.layout.doubleword_index(register)
+        if cpu.layout.is_doubleword(index):
+            cpu.put(variables.float_doubleword(index), value)
+            return
+        for half in (0, 1):
+            cpu.put(variables.float_word(2 * index + half), half_of(cpu.builder, value, half))
+
+
+def half_of(builder: FunctionBuilder, pair: IrValue, half: int) -> IrValue:
+    """The low (0) or high (1) word of a doubleword, without leaving the vector registers."""
+    halves = builder.assign("halves", f"bitcast double {pair.as_float()} to <2 x float>")
+    word = builder.assign("half", f"extractelement <2 x float> {halves}, i32 {half}")
+    return IrValue.from_float(builder, word, 32)
+
+
+def with_half(builder: FunctionBuilder, pair: IrValue, half: int, word: IrValue) -> IrValue:
+    """`pair` with its low (0) or high (1) word replaced."""
+    halves = builder.assign("halves", f"bitcast double {pair.as_float()} to <2 x float>")
+    text = f"insertelement <2 x float> {halves}, float {word.as_float()}, i32 {half}"
+    merged = builder.assign("merged", text)
+    return IrValue.from_float(builder, builder.assign("pair", f"bitcast <2 x float> {merged} to double"), 64)
 
 
 class RegionCpu(NativeCpu):

@@ -14,13 +14,14 @@ from typing import Any
 
 from translator.encoding import Flow
 from translator.float_ir import FloatChecking
+from translator.float_layout import float_layout
 from translator.float_routines import float_declarations
 from translator.ir import UNLIKELY_METADATA, FunctionBuilder, IrValue, intrinsic_declarations
 from translator.native_cpu import CONVENTION, PARAMETERS, load_field, store_field
 from translator.predecode import ENTRY_SIZE
 from translator.region import Block, Region
 from translator.region_cpu import RegionCpu, RegionOperands, is_float_control, load_from_state, store_to_state
-from translator.region_variables import FloatLayout, Variable
+from translator.region_variables import Variable
 from translator.state import ExceptionCode, Stop
 from translator.translation import AccessPoint, Mode
 from translator.window_access import STACKMAP_DECLARATION
@@ -58,11 +59,7 @@ class _RegionEmitter:
         self.block: Block = Block(0)
         self.retired = 0
         checking = FloatChecking.ALWAYS if mode.float_checked else FloatChecking.NEVER
-        layout = FloatLayout(mode.wide_fpu)
-        for block in region.blocks.values():
-            for _, instruction in block.instructions():
-                for name in _doubleword_fields(instruction.encoding):
-                    layout.note_doubleword(instruction.field(name))
+        layout = float_layout(region, mode.wide_fpu)
         self.cpu = RegionCpu(self.builder, self, layout, big_endian=mode.big_endian, checking=checking)
         self.in_slot = False
 
@@ -420,9 +417,3 @@ def _offset(field_name: str) -> int:
     from translator.state import OFFSET
 
     return OFFSET[field_name]
-
-
-def _doubleword_fields(encoding: Any) -> frozenset[str]:
-    from translator.dataflow import dataflow
-
-    return dataflow(encoding).register_fields("fpr64")

@@ -59,28 +59,3 @@ def float_word(index: int) -> Variable:
 def scalar(field: str, width: int) -> Variable:
     """A scalar field of the CPU state. Operands of the last FPU operation are kept as they are computed with."""
     return Variable(field, "double" if field in _FLOAT_OPERANDS else f"i{width}", OFFSET[field])
-
-
-class FloatLayout:
-    """Which FPU registers of a region are held as doublewords, which as two words.
-
-    A register pair that is used as a doubleword anywhere in the region is held as one.
-    """
-
-    def __init__(self, wide: bool) -> None:
-        self.wide = wide
-        self._doublewords: set[int] = set()
-
-    def note_doubleword(self, register: int) -> None:
-        self._doublewords.add(self.doubleword_index(register))
-
-    def doubleword_index(self, register: int) -> int:
-        return register if self.wide else register >> 1
-
-    def word_index(self, register: int, high: bool = False) -> int:
-        """Position of a register's low word, or of the high word of its doubleword."""
-        word = 2 * register if self.wide else register
-        return word | 1 if high else word
-
-    def is_doubleword(self, word: int) -> bool:
-        return word >> 1 in self._doublewords
