@@ -36,7 +36,7 @@ from translator.predecode import (
     handler_symbol,
     operand_index,
 )
-from translator.state import OFFSET, ExceptionCode, Stop
+from translator.state import OFFSET, CpuState, ExceptionCode, Stop
 
 assert isa  # importing it fills ENCODINGS
 
@@ -399,6 +399,9 @@ define {CONVENTION} void @first_handler({PARAMETERS}) nounwind {{
 
 ENTER_IR = f"""\
 define i32 @enter(ptr %state, ptr %entry, ptr %next, i64 %bias) nounwind {{
+  ; The fault handler copies this much from the stack pointer upward, so there must be as much.
+  %above = alloca [{CpuState.fault_stack.size} x i8]
+  call void asm sideeffect "", "r"(ptr %above)
   %buffer = getelementptr i8, ptr %state, i64 {OFFSET["jump_buffer"]}
   %in_native = getelementptr i8, ptr %state, i64 {OFFSET["in_native"]}
   %host_control = getelementptr i8, ptr %state, i64 {OFFSET["host_mxcsr"]}

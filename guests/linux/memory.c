@@ -125,8 +125,8 @@ static void files(const char *name)
 
 static void program_break(void)
 {
-	char *start = sbrk(0);
-	CHECK(sbrk(3 * PAGE) == start && start[3 * PAGE - 1] == 0);
+	char *start = (char *)syscall(SYS_brk, 0);
+	CHECK(syscall(SYS_brk, start + 3 * PAGE) == (long)(start + 3 * PAGE) && start[3 * PAGE - 1] == 0);
 	start[PAGE] = 1;
 	CHECK(syscall(SYS_brk, start) == (long)start && !readable(start + 2 * PAGE));
 	CHECK(syscall(SYS_brk, 0) == (long)start);
@@ -182,7 +182,7 @@ static void bad_pointers(void)
 	CHECK_ERROR(EFAULT, open(place(8), O_RDONLY));
 	memset(area, 'a', PAGE);
 	CHECK_ERROR(EFAULT, open(area, O_RDONLY));
-	CHECK_ERROR(EFAULT, pipe((int *)(area + PAGE)));
+	CHECK_ERROR(EFAULT, syscall(SYS_pipe2, area + PAGE, 0));
 }
 
 int main(int count, char **arguments)
