@@ -19,7 +19,7 @@ from runtime.host_memory import (
     unmap_memory,
 )
 from translator.decode import decode
-from translator.encoding import Encoding
+from translator.float_mode import is_reserved
 from translator.predecode import (
     COUNTER_OFFSET,
     DECODE_CACHE_BITS,
@@ -174,19 +174,10 @@ class EntryTable:
 
     def _entry_of(self, word: int) -> bytes:
         instruction = decode(word)
-        if instruction is None or self._is_reserved_register(word, instruction.encoding):
+        if instruction is None or is_reserved(instruction.encoding, word, self.wide_fpu):
             unusable = word >> 26 in _COP2_OPCODES
             handler = self._handlers["coprocessor_2_unusable" if unusable else "reserved_instruction"]
             return handler.to_bytes(4, "little") + bytes(ENTRY_SIZE - 4)
         encoding = instruction.encoding
         handler = self._handlers[handler_symbol(encoding.mnemonic)]
         return pack_entry(word, encoding, handler, 2 if self.wide_fpu else 1)
-
-    def _is_reserved_register(self, word: int, encoding: Encoding) -> bool:
-        """With FR=0 a doubleword lives in an even register only."""
-        if self.wide_fpu:
-            return False
-        from translator.dataflow import dataflow
-
-        fields = dataflow(encoding).register_fields("fpr64")
-        return any(encoding.field(word, name) & 1 for name in fields)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from translator.dataflow import gpr_destination
+from translator.dataflow import dataflow, gpr_destination
 from translator.encoding import Encoding, Flow
 from translator.state import GPR_SINK
 
@@ -56,6 +56,7 @@ def pack_entry(word: int, encoding: Encoding, handler: int, fpr_scale: int) -> b
     """The entry of `word`; `fpr_scale` is 1 with FR=0, 2 with FR=1 (register number → word index)."""
     operands = [0, 0, 0, 0]
     immediate = 0
+    pairs = dataflow(encoding).register_fields("fpr64") if fpr_scale == 1 else frozenset()
     for name, (shift, _) in encoding.fields.items():
         number = encoding.field(word, name)
         if name in ("imm", "uimm"):
@@ -66,6 +67,8 @@ def pack_entry(word: int, encoding: Encoding, handler: int, fpr_scale: int) -> b
         elif name == "index":
             immediate = number << 2
         elif shift in (21, 18, 16, 11, 8, 6) and not name.startswith("code"):
+            if name in pairs:
+                number &= ~1  # where an odd register is not reserved, it stands for its pair
             operands[operand_index(shift)] = number * (fpr_scale if name in _FLOAT_FIELDS else 1)
     destination = gpr_destination(encoding)
     if destination is not None:

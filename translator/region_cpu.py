@@ -190,6 +190,8 @@ class RegionCpu(NativeCpu):
         return IrValue(self.builder, name, int(variable.kind[1:]))
 
     def put(self, variable: Variable, value: IrValue) -> None:
+        if variable.kind not in ("double", "float"):
+            self.settle_float(value)
         self.used[variable] = None
         self.written[variable] = None
         if self._conditional:
