@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from translator.dataflow import dataflow
+from translator.decode import decode
 from translator.encoding import Encoding
 
 _PAIR_OF_EITHER: Final = ("ldc1", "sdc1", "movf.d", "movt.d", "movn.d", "movz.d")
 """Where QEMU's 24Kf does not insist on an even register, and takes the pair that the register belongs to."""
 _UNALIGNED_INDEXED: Final = ("luxc1", "suxc1")
+
+
+def without_reserved_pairs(word_at: Callable[[int], int | None]) -> Callable[[int], int | None]:
+    """`word_at`, except that it gives None where Status.FR = 0 makes the instruction reserved."""
+
+    def word(pc: int) -> int | None:
+        found = word_at(pc)
+        if found is None:
+            return None
+        instruction = decode(found)
+        reserved = instruction is not None and is_reserved(instruction.encoding, found, fr=False)
+        return None if reserved else found
+
+    return word
 
 
 def is_reserved(encoding: Encoding, word: int, fr: bool) -> bool:

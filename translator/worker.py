@@ -22,6 +22,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from translator.compile import compile_ir
+from translator.float_mode import without_reserved_pairs
 from translator.region import Profile, Region, discover, follows_branch
 from translator.region_ir import RegionIr, emit_region
 from translator.translation import Mode, Translation
@@ -121,10 +122,11 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             return
         mode = Mode(*flags)
         code = _GuestCode(requests, answers, mode.big_endian)
+        word = code.word if mode.wide_fpu else without_reserved_pairs(code.word)
         if static:
-            profile = Profile(code.word, code.heat, warm=0, max_instructions=STATIC_INSTRUCTIONS)
+            profile = Profile(word, code.heat, warm=0, max_instructions=STATIC_INSTRUCTIONS)
         else:
-            profile = Profile(code.word, code.heat)
+            profile = Profile(word, code.heat)
         try:
             send(answers, ("translation", translate(seed, mode, code, profile)))
         except (EOFError, BrokenPipeError):
