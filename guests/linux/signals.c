@@ -144,9 +144,12 @@ static void waiting(void)
 	setitimer(ITIMER_REAL, &timer, 0);
 	left.tv_sec = 0;
 	CHECK_ERROR(EINTR, nanosleep(&(struct timespec){5, 0}, &left));
-	CHECK(left.tv_sec == 4 && count == 3);
-	setitimer(ITIMER_REAL, &timer, 0);
+	CHECK(left.tv_sec >= 3 && left.tv_sec < 5 && count == 3);
+	/* A single alarm could come before the pause. */
+	struct itimerval again = {{0, 20000}, {0, 20000}}, never = {{0, 0}, {0, 0}};
+	setitimer(ITIMER_REAL, &again, 0);
 	CHECK_ERROR(EINTR, pause());
+	setitimer(ITIMER_REAL, &never, 0);
 }
 
 static int pipe_ends[2];
@@ -168,10 +171,13 @@ static void restarting(void)
 	catch(SIGALRM, feed, SA_RESTART);
 	setitimer(ITIMER_REAL, &timer, 0);
 	CHECK(read(pipe_ends[0], &byte, 1) == 1 && byte == 'x' && count == 1);
-	catch(SIGALRM, feed, 0);
+	count = 0;
+	catch(SIGALRM, note, 0);
+	timer.it_interval = timer.it_value;
 	setitimer(ITIMER_REAL, &timer, 0);
 	CHECK_ERROR(EINTR, read(pipe_ends[0], &byte, 1));
-	CHECK(count == 2);
+	CHECK(count >= 1);
+	setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {0, 0}}, 0);
 	close(pipe_ends[0]);
 	close(pipe_ends[1]);
 	catch(SIGPIPE, note, 0);
