@@ -1,4 +1,4 @@
-"""The self-checking programs of guests/linux, on our engines, on Unicorn and – to check the checks – on QEMU."""
+"""The self-checking programs of guests/linux on our engines, on Unicorn and, to check the checks, on QEMU."""
 
 from __future__ import annotations
 
