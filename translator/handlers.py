@@ -150,7 +150,14 @@ class HandlerCpu(NativeCpu):
     def leave_with_stop(self, stop: Stop) -> None:
         leave(self.builder, stop)
 
+    def _refuse_delay_slot(self) -> None:
+        """A branch in a delay slot is unpredictable; a reserved instruction, as on QEMU."""
+        last_branch = IrValue(self.builder, load_field(self.builder, "last_branch", "i64"), 64)
+        position = IrValue(self.builder, self.builder.assign("position", "ptrtoint ptr %entry to i64"), 64)
+        self.trap_if(last_branch.eq(position - ENTRY_SIZE), ExceptionCode.RI)
+
     def branch(self, condition: IrValue, offset: IrValue) -> None:
+        self._refuse_delay_slot()
         taken, not_taken = self.builder.label("taken"), self.builder.label("not_taken")
         self.builder.branch_if(condition, taken, not_taken)
         self.builder.block(not_taken)
@@ -160,6 +167,7 @@ class HandlerCpu(NativeCpu):
         self._go_to(self._displaced(offset))
 
     def branch_likely(self, condition: IrValue, offset: IrValue) -> None:
+        self._refuse_delay_slot()
         builder = self.builder
         taken, nullify = builder.label("taken"), builder.label("nullify")
         builder.branch_if(condition, taken, nullify)
@@ -172,6 +180,7 @@ class HandlerCpu(NativeCpu):
         self._go_to(self._displaced(offset))
 
     def jump(self, target: IrValue) -> None:
+        self._refuse_delay_slot()
         builder = self.builder
         aligned, unaligned = builder.label("aligned"), builder.label("unaligned")
         builder.branch_if((target & 3).ne(0), unaligned, aligned, unlikely=True)
@@ -184,6 +193,7 @@ class HandlerCpu(NativeCpu):
         self._go_to(entry_of_address(builder, target))
 
     def jump_in_segment(self, index: IrValue) -> None:
+        self._refuse_delay_slot()
         segment = address_of_entry(self.builder, "%entry", displacement=ENTRY_SIZE) & 0xF000_0000
         self._go_to(entry_of_address(self.builder, segment | index))
 
@@ -296,6 +306,7 @@ def _leave_routine(stop: Stop) -> str:
 def _leave_region_routine() -> str:
     """From a translated region to the entry `entry`, which is not a delay slot; counts what is not translated."""
     builder = FunctionBuilder()
+    store_field(builder, "last_branch", "i64 0")
     position = IrValue(builder, builder.assign("position", "ptrtoint ptr %entry to i64"), 64)
     clock = position + IrValue(builder, "%bias", 64)
     limit = IrValue(builder, load_field(builder, "limit", "i64"), 64)
@@ -383,6 +394,20 @@ def _raising_handler(name: str, code: ExceptionCode, coprocessor: int = 0) -> st
     return function(name, builder, "nounwind cold")
 
 
+def _address_error_handler() -> str:
+    """The fetch from `bad_virtual_address`, where a jump went: this entry is not that address's own."""
+    builder = FunctionBuilder()
+    store_field(builder, "exception_code", f"i32 {int(ExceptionCode.ADEL)}")
+    store_field(builder, "stop", f"i32 {int(Stop.EXCEPTION)}")
+    store_field(builder, "pc", f"i32 {load_field(builder, 'bad_virtual_address', 'i32')}")
+    store_field(builder, "in_delay_slot", "i32 0")
+    next_entry = IrValue(builder, builder.assign("next_entry", "ptrtoint ptr %next to i64"), 64)
+    clock = next_entry + IrValue(builder, "%bias", 64) - ENTRY_SIZE
+    store_field(builder, "clock", clock.typed())
+    builder.emit("ret void")
+    return function("address_error", builder, "nounwind cold")
+
+
 def _stopping_handler(name: str, stop: Stop) -> str:
     builder = FunctionBuilder()
     leave(builder, stop)
@@ -448,7 +473,7 @@ def handlers_ir(big_endian: bool) -> str:
     parts += [_leave_routine(stop) for stop in Stop if stop not in (Stop.NONE, Stop.MEMORY_FAULT)]
     parts.append(_raising_handler("reserved_instruction", ExceptionCode.RI))
     parts.append(_raising_handler("coprocessor_2_unusable", ExceptionCode.CPU, 2))
-    parts.append(_raising_handler("address_error", ExceptionCode.ADEL))
+    parts.append(_address_error_handler())
     parts.append(_stopping_handler("breakpoint", Stop.BREAKPOINT))
     parts += [_leave_region_routine(), _leave_region_to_address_routine(), float_routines_ir()]
     text = "\n".join(parts)
