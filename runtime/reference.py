@@ -92,6 +92,8 @@ class ReferenceEngine:
         reset_float_state(state)
         self.clock_limit = NO_LIMIT
         """`run` stops when `state.clock` has reached this: 16 for each retired instruction."""
+        self.breakpoints: frozenset[int] = frozenset()
+        """`run` returns Stop.BREAKPOINT when it has come to one of these addresses."""
         self.precise_faults = True
         """As every engine has it; this one knows no other way."""
         self._stop_requested = False
@@ -126,6 +128,9 @@ class ReferenceEngine:
             stop = self.step()
             if stop is not Stop.NONE:
                 return stop
+            if state.pc in self.breakpoints:
+                state.stop = Stop.BREAKPOINT
+                return Stop.BREAKPOINT
         self._stop_requested = False
         state.stop = Stop.LIMIT
         return Stop.LIMIT

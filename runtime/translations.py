@@ -87,6 +87,9 @@ class Translations:
         self.counts = TranslationCounts()
         self.failures: list[str] = []
         self._requested: set[int] = set()
+        self._avoided: frozenset[int] = frozenset()
+        self._set_aside: dict[int, Translation] = {}
+        """By seed: not installed, as they contain addresses to be avoided."""
         self._by_entry: dict[int, InstalledRegion] = {}
         self._covered: dict[int, int] = {}
         """Block addresses within regions → how often they got hot all the same."""
@@ -145,7 +148,7 @@ class Translations:
             if translation is None:
                 return False
             self._cache.store(self._cache_name(seed), translation.to_bytes())
-        return self._install(translation)
+        return self._install(translation) and seed in self._by_entry
 
     def install_ready(self) -> None:
         """Install what has been compiled since the last call."""
@@ -215,6 +218,9 @@ class Translations:
 
     def _install(self, translation: Translation) -> bool:
         """Put a translation to use; False if the guest's code is no longer what it was made from."""
+        if any(translation.contains(pc) for pc in self._avoided):
+            self._set_aside[translation.seed] = translation
+            return True
         if not self._is_current(translation):
             return False
         native = self._vcpu.native
@@ -272,6 +278,23 @@ class Translations:
         self._vcpu.native.arena.free(region.loaded.offset, region.loaded.size)
         self.counts.code_bytes -= region.loaded.size
 
+    def avoid(self, addresses: frozenset[int]) -> None:
+        """From now on have no region that contains one of these; those set aside before come back."""
+        self._avoided = addresses
+        for _, region in list(self._by_offset):
+            if any(region.translation.contains(pc) for pc in addresses):
+                self._drop(region)
+                self._set_aside[region.translation.seed] = region.translation
+        translations, self._set_aside = self._set_aside, {}
+        for translation in translations.values():
+            if not self._install(translation):
+                self.counts.outdated += 1
+            self._requested.add(translation.seed)
+
+    def is_set_aside(self, seed: int) -> bool:
+        """Whether there would be a region at `seed`, but for the addresses to be avoided."""
+        return seed in self._set_aside
+
     def _drop_all(self) -> None:
         for _, region in list(self._by_offset):
             self._drop(region)
@@ -288,6 +311,7 @@ class Translations:
         """Translations of the old mode must not run any more."""
         self._drop_all()
         self._requested.clear()
+        self._set_aside.clear()
 
     @contextmanager
     def suspended(self, first: int, last: int) -> Iterator[None]:

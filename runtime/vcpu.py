@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Final, Literal
 
 from runtime.address_space import CODE, CODE_BYTES, EXEC, PAGE_SHIFT, WRITE, AddressSpace
+from runtime.breakpoints import Breakpoints
 from runtime.disk_cache import DiskCache
 from runtime.entry_table import EntryTable
 from runtime.host_faults import SAVED_BIAS, SAVED_ENTRY, SAVED_NEXT, SAVED_PAGE_FAULT_ERROR, function_address
@@ -63,11 +66,15 @@ class Vcpu:
         self.clock_limit = _NO_LIMIT
         """`run` stops before `state.clock` would exceed this: 16 for each retired instruction."""
         self._stop_requested = False
+        self._is_stepping = False
         self._enter_native = self.native.enter
         self.native_seconds = 0.0
         """Time spent in native code since `measure_native_time`."""
         self._set_up_state()
         self.translations: Final = Translations(self, engine, cache, count_instructions=count_instructions)
+        self._breakpoints: Final = Breakpoints(
+            self.entries, self.translations, self.native.handlers["breakpoint"]
+        )
         address_space.code_changed = self._code_changed
 
     def _set_up_state(self) -> None:
@@ -115,6 +122,22 @@ class Vcpu:
             self._precise_faults = precise
             self.translations.mode_changed()
 
+    @property
+    def breakpoints(self) -> frozenset[int]:
+        """`run` returns Stop.BREAKPOINT at these addresses, before executing what is there.
+
+        A run that starts at one of them executes it. To be set between runs; ValueError without `precise_faults`,
+        as a store that empties the entry of a breakpoint could not be told from any other.
+        """
+        return self._breakpoints.addresses
+
+    @breakpoints.setter
+    def breakpoints(self, addresses: frozenset[int]) -> None:
+        if addresses and not self.precise_faults:
+            raise ValueError("breakpoints need precise_faults")
+        self._breakpoints.stop_at(addresses)
+        self.state.exact_stores = bool(addresses)
+
     def forget_code(self) -> None:
         """Drop everything decoded and translated; called when the FPU mode that it depends on changes."""
         page_flags = bytes(self.address_space.page_flags)
@@ -159,10 +182,16 @@ class Vcpu:
         """Execute from `state.pc` until something needs attention; the state says what and where."""
         self.attach()
         state = self.state
+        if state.pc in self.breakpoints:
+            stop = self._leave_breakpoint()
+            if stop is not Stop.NONE:
+                return stop
         while True:
             if state.clock + _MARGIN >= self.clock_limit:
                 return self._run_counted_out()
             stop = self._run_native(self.clock_limit - _MARGIN)
+            if stop is Stop.NONE:
+                continue
             if stop is not Stop.LIMIT or self._stop_requested or state.pending_signals:
                 return self._external(stop)
 
@@ -171,6 +200,21 @@ class Vcpu:
             self._stop_requested = False
         return stop
 
+    def _leave_breakpoint(self) -> Stop:
+        """Execute the instruction at pc, where there is a breakpoint; NONE if `run` can go on from there."""
+        state, before = self.state, self.state.clock
+        if before >= self.clock_limit:
+            return self._run_counted_out()
+        with self._stepping(), self._breakpoints.lifted(state.pc):
+            while state.clock == before:
+                stop = self._run_stretch(1)
+                if stop not in (Stop.BREAKPOINT, Stop.NONE):
+                    return self._external(stop)
+        if state.pc not in self.breakpoints:
+            return Stop.NONE
+        state.stop = Stop.BREAKPOINT
+        return Stop.BREAKPOINT
+
     def _run_counted_out(self) -> Stop:
         """Run straight-line stretches between breakpoints until the limit is reached exactly."""
         state = self.state
@@ -178,13 +222,21 @@ class Vcpu:
             if self._stop_requested or state.pending_signals:
                 return self._external(Stop.LIMIT)
             remaining = (self.clock_limit - state.clock) // CLOCK_PER_INSTRUCTION
-            state.exact_stores = 1
-            stop = self._run_stretch(remaining)
-            state.exact_stores = 0
-            if stop not in (Stop.BREAKPOINT, Stop.NONE):
+            with self._stepping():
+                stop = self._run_stretch(remaining)
+            if stop not in (Stop.BREAKPOINT, Stop.NONE) or state.pc in self.breakpoints:
                 return stop
         state.stop = Stop.LIMIT
         return self._external(Stop.LIMIT)
+
+    @contextmanager
+    def _stepping(self) -> Iterator[None]:
+        """While this lasts, instructions run in tier 0, and a store to a code page ends the native call."""
+        self.state.exact_stores, self._is_stepping = 1, True
+        try:
+            yield
+        finally:
+            self.state.exact_stores, self._is_stepping = bool(self.breakpoints), False
 
     def _run_stretch(self, remaining: int) -> Stop:
         """Run to the next branch or delay slot, or `remaining` instructions if that is nearer."""
@@ -295,8 +347,8 @@ class Vcpu:
             state.bad_virtual_address = state.pc
             return Stop.MEMORY_FAULT
         self.address_space.mark_code(page)
-        stepping = state.exact_stores or state.in_delay_slot
-        if stepping or not self.translations.translates_all:
+        translates = self.translations.translates_all and not self.translations.is_set_aside(state.pc)
+        if self._is_stepping or state.in_delay_slot or not translates:
             self._decode()
         elif not self.translations.translate_now(state.pc):
             return self._step_untranslated()
@@ -311,9 +363,8 @@ class Vcpu:
         """Do one instruction that cannot begin a region in tier 0."""
         pc = self.state.pc
         self.translations.counts.stepped += 1
-        self.state.exact_stores = 1
-        stop = self._run_stretch(1)
-        self.state.exact_stores = 0
+        with self._stepping():
+            stop = self._run_stretch(1)
         if pc not in self.translations:
             self.entries.set_handler(pc, 0)
         return None if stop in (Stop.BREAKPOINT, Stop.NONE) else stop
@@ -360,3 +411,4 @@ class Vcpu:
     def _code_changed(self, first_page: int, last_page: int) -> None:
         self.translations.invalidate(first_page, last_page)
         self.entries.forget(first_page, last_page)
+        self._breakpoints.replant(first_page, last_page)

@@ -57,6 +57,10 @@ class Translation:
     access_points: bytes
     """Marshalled; see `AccessPoint`. Only needed when an access faults."""
 
+    def contains(self, pc: int) -> bool:
+        """Whether the instruction at guest address `pc` is among what it translates."""
+        return any(start <= pc < start + len(code) for start, code in self.code)
+
     def to_bytes(self) -> bytes:
         return marshal.dumps(tuple(getattr(self, name) for name in self.__dataclass_fields__))
 
