@@ -15,6 +15,7 @@ from runtime.host_memory import (
     MAP_PRIVATE,
     PROT_READ,
     PROT_WRITE,
+    discard_memory,
     map_memory,
     unmap_memory,
 )
@@ -106,8 +107,9 @@ class EntryTable:
 
     def forget(self, first_page: int, last_page: int) -> None:
         """Make every entry of these pages undecoded."""
+        # Giving the memory back zeroes it, and a guest that moves its code about leaves nothing behind.
         size = (last_page - first_page + 1) * _PAGE_ENTRIES_SIZE
-        ctypes.memset(self.base + first_page * _PAGE_ENTRIES_SIZE, 0, size)
+        discard_memory(self.base + first_page * _PAGE_ENTRIES_SIZE, size)
 
     @property
     def wide_fpu(self) -> bool:

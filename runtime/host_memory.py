@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 from typing import Final
 
@@ -28,6 +29,8 @@ _munmap = _libc.munmap
 _munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 _mprotect = _libc.mprotect
 _mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_madvise = _libc.madvise
+_madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 _mremap = _libc.mremap
 _mremap.restype = ctypes.c_void_p
 _mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p]
@@ -56,6 +59,12 @@ def protect_memory(address: int, length: int, protection: int) -> None:
     """Change the host protection of mapped pages; `OSError` when the kernel refuses."""
     if _mprotect(address, length, protection):
         raise _error("mprotect")
+
+
+def discard_memory(address: int, length: int) -> None:
+    """Give private anonymous pages back: they read as zeros from now on. `OSError` when the kernel refuses."""
+    if _madvise(address, length, mmap.MADV_DONTNEED):
+        raise _error("madvise")
 
 
 def move_memory(address: int, length: int, new_length: int, flags: int, new_address: int) -> int:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from capstone import Cs
 
 
+REMEMBERED_WORDS: Final = 1 << 17
+"""Distinct words kept decoded at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instruction:
     """A decoded word. Operand fields are attributes: `i.rs`, `i.imm` (signed where the field is)."""
@@ -57,6 +61,8 @@ def decode(word: int) -> Instruction | None:
     try:
         return _decoded[word]
     except KeyError:
+        if len(_decoded) >= REMEMBERED_WORDS:
+            _decoded.clear()  # a guest that makes up instructions without end
         encoding = _identify(word)
         result = _decoded[word] = Instruction(word, encoding) if encoding else None
         return result
