@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from runtime.address_space import EXEC, READ, WRITE, AddressSpace
@@ -32,6 +34,23 @@ ENGINES: dict[str, Callable[..., Any]] = {
 """Each makes a vCPU on an address space; options: big_endian, wide_fpu."""
 
 _CLOCK_LIMIT = 16 * 100_000
+_SECONDS = 20
+
+
+@contextmanager
+def _deadline() -> Iterator[None]:
+    """TimeoutError if an engine keeps turning in circles (in native code alone, its limit ends that)."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError(f"the engine has not stopped for {_SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(_SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class EngineMachine:
@@ -54,7 +73,8 @@ class EngineMachine:
     def execute(self, start: Start) -> Outcome:
         self._prepare(start)
         self.vcpu.clock_limit = _CLOCK_LIMIT
-        return self._outcome(self.vcpu.run())
+        with _deadline():
+            return self._outcome(self.vcpu.run())
 
     def execute_in_slices(self, start: Start, length: Callable[[], int]) -> Outcome:
         """Like `execute`, but stopping every `length()` instructions, which must be exact."""
@@ -64,7 +84,8 @@ class EngineMachine:
         while True:
             limit += 16 * length()
             self.vcpu.clock_limit = limit
-            stop = self.vcpu.run()
+            with _deadline():
+                stop = self.vcpu.run()
             if stop is not Stop.LIMIT:
                 return self._outcome(stop)
             assert state.clock == limit, f"stopped {(state.clock - limit) / 16} instructions after the limit"
