@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from dbt_disco.linux.process import LinuxProcess
 
-_AT_FDCWD: Final = -100
+_LONGEST: Final = 4097
+"""One more than PATH_MAX allows: the host kernel then says ENAMETOOLONG."""
 
 
-def guest_path(process: LinuxProcess, address: int) -> bytes:
-    """The host path of an existing object that the guest names by the string at `address`."""
-    return process.root.resolve(process.memory.string(address, 4097))
+def guest_path(process: LinuxProcess, address: int, *, follow: bool = False) -> bytes:
+    """The host path of what the guest names by the string at `address`.
+
+    `follow`: the call means what a symbolic link points to, not the link.
+    """
+    return process.root.resolve(process.memory.string(address, _LONGEST), follow=follow)
 
 
 def own_process_file(process: LinuxProcess, path: bytes) -> str | None:

@@ -105,7 +105,7 @@ def _load(
     stack = InitialStack(memory, SIGNAL_RETURN_PAGE, stack_size)
     stack_pointer, vector = stack.build(name, arguments, environment, auxiliary)
     return LoadedProgram(
-        path=os.path.abspath(path),
+        path=os.path.realpath(path),
         arguments=arguments,
         big_endian=image.big_endian,
         wide_fpu=wide_fpu,
@@ -121,7 +121,7 @@ def _load_interpreter(memory: GuestMemory, program: ElfImage, root: Sysroot) -> 
     """Load PT_INTERP's file; returns its entry point, its load bias, and whether it can use a wide FPU."""
     assert program.interpreter is not None
     wanted = os.fsdecode(program.interpreter)
-    path = root.resolve(program.interpreter)
+    path = root.resolve(program.interpreter, follow=True)
     if not os.path.exists(path):
         hint = (
             f"is not under {os.fsdecode(root.directory)}"
@@ -170,7 +170,7 @@ def _map_segment(memory: GuestMemory, image: ElfImage, segment: Segment, fd: int
             segment.protection,
             fd,
             offset,
-            name=os.path.abspath(os.fsdecode(image.path)),
+            name=os.path.realpath(os.fsdecode(image.path)),
         )
         if segment.memory_size > segment.file_size and mapped_end > file_end and segment.protection & WRITE:
             space.write(file_end, bytes(mapped_end - file_end))

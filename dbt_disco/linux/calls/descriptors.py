@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 
 _AT_FDCWD: Final = -100
 _O_CLOEXEC: Final = 0x8_0000
+_O_NOFOLLOW: Final = 0x2_0000
 _O_NONBLOCK: Final = 0x80
 
 
 def _open(process: LinuxProcess, directory: int, path_address: int, flags: int, mode: int) -> int:
-    path = guest_path(process, path_address)
+    path = guest_path(process, path_address, follow=not flags & _O_NOFOLLOW)
     own = own_process_file(process, path)
     if own == "exe":
         path = process.program.path
@@ -56,7 +57,7 @@ def open_(process: LinuxProcess, path: int, flags: int, mode: int) -> int:
 @system_call("creat", PATH, MODE)
 def creat(process: LinuxProcess, path: int, mode: int) -> int:
     flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
-    return host_call("openat", _AT_FDCWD, guest_path(process, path), flags, mode)
+    return host_call("openat", _AT_FDCWD, guest_path(process, path, follow=True), flags, mode)
 
 
 @system_call("openat", DIRFD, PATH, OPEN_FLAGS, MODE)
@@ -228,9 +229,9 @@ def _lock(process: LinuxProcess, fd: int, command: int, address: int) -> int:
 
 @system_call("truncate", PATH, INT)
 def truncate(process: LinuxProcess, path: int, length: int) -> int:
-    return host_call("truncate", guest_path(process, path), length)
+    return host_call("truncate", guest_path(process, path, follow=True), length)
 
 
 @system_call("truncate64", PATH, LONG_LONG)
 def truncate64(process: LinuxProcess, path: int, length: int) -> int:
-    return host_call("truncate", guest_path(process, path), length)
+    return host_call("truncate", guest_path(process, path, follow=True), length)

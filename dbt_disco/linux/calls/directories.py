@@ -83,7 +83,7 @@ def chdir(process: LinuxProcess, path: int) -> int:
     name = process.memory.string(path, 4097)
     result = host_call("chdir", name)
     if result == -errno.ENOENT:
-        return host_call("chdir", process.root.resolve(name))
+        return host_call("chdir", process.root.resolve(name, follow=True))
     return result
 
 

@@ -25,7 +25,9 @@ _NAME_LIMIT = 256
 
 def _target(process: LinuxProcess, call: str, target: int) -> bytes | int:
     """The `f…` calls name an open file, the others a path."""
-    return target if call.startswith("f") else guest_path(process, target)
+    if call.startswith("f"):
+        return target
+    return guest_path(process, target, follow=not call.startswith("l") or call == "listxattr")
 
 
 def _buffer(process: LinuxProcess, address: int) -> int:

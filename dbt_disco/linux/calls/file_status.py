@@ -33,7 +33,7 @@ _STATX_BASIC: Final = 0x7FF
 
 def existing(process: LinuxProcess, address: int) -> bytes:
     """The host path of the guest's path, `/proc/self/exe` being the guest's program."""
-    path = guest_path(process, address)
+    path = guest_path(process, address, follow=True)
     return process.program.path if own_process_file(process, path) == "exe" else path
 
 
@@ -162,7 +162,7 @@ def faccessat2(process: LinuxProcess, directory: int, path: int, mode: int, flag
 
 @system_call("chmod", PATH, MODE)
 def chmod(process: LinuxProcess, path: int, mode: int) -> int:
-    return host_call("fchmodat", _AT_FDCWD, guest_path(process, path), mode)
+    return host_call("fchmodat", _AT_FDCWD, existing(process, path), mode)
 
 
 @system_call("fchmod", FD, MODE)
@@ -172,12 +172,12 @@ def fchmod(process: LinuxProcess, fd: int, mode: int) -> int:
 
 @system_call("fchmodat", DIRFD, PATH, MODE)
 def fchmodat(process: LinuxProcess, directory: int, path: int, mode: int) -> int:
-    return host_call("fchmodat", directory, guest_path(process, path), mode)
+    return host_call("fchmodat", directory, existing(process, path), mode)
 
 
 @system_call("chown", PATH, INT, INT)
 def chown(process: LinuxProcess, path: int, owner: int, group: int) -> int:
-    return host_call("fchownat", _AT_FDCWD, guest_path(process, path), owner, group, 0)
+    return host_call("fchownat", _AT_FDCWD, existing(process, path), owner, group, 0)
 
 
 @system_call("lchown", PATH, INT, INT)
@@ -193,7 +193,7 @@ def fchown(process: LinuxProcess, fd: int, owner: int, group: int) -> int:
 
 @system_call("fchownat", DIRFD, PATH, INT, INT, UINT)
 def fchownat(process: LinuxProcess, directory: int, path: int, owner: int, group: int, flags: int) -> int:
-    return host_call("fchownat", directory, guest_path(process, path), owner, group, flags)
+    return host_call("fchownat", directory, _path_at(process, path, flags), owner, group, flags)
 
 
 @system_call("umask", MODE)
