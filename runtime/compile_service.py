@@ -57,6 +57,7 @@ class CompileService:
         self._thread: threading.Thread | None = None
         self._worker: subprocess.Popen[bytes] | None = None
         self._starts = 0
+        self._closing = False
         self.failures: list[str] = []
         """What went wrong in the worker, for `--stats`."""
 
@@ -90,7 +91,8 @@ class CompileService:
         return translation
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker, also in the middle of its work."""
+        self._closing = True
         self._requests.put(None)
         worker = self._worker
         if worker is not None:
@@ -107,7 +109,9 @@ class CompileService:
                 if request.force or request.seed not in self._covered:
                     translation = self._translate(request)
             except (OSError, EOFError, ValueError, TypeError) as error:
-                self.failures.append(f"compile worker: {error or type(error).__name__}")
+                if self._closing:
+                    return
+                self.failures.append(f"the compile worker ended: {str(error) or type(error).__name__}")
                 self._drop_worker()
             except TranslatorFailed as error:
                 self.failures.append(str(error))
