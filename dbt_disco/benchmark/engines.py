@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
@@ -35,8 +34,8 @@ class Engine:
         """The scale this engine runs when `requested` is asked for."""
         return min(requested, self.largest_scale, key=SCALES.index)
 
-    def command(self, program: Program, scale: str, statistics: Path) -> list[str]:
-        """The command line of one run. An engine of ours writes its statistics to the given file."""
+    def command(self, program: Program, scale: str) -> list[str]:
+        """The command line of one run."""
         raise NotImplementedError
 
 
@@ -51,10 +50,9 @@ class OwnEngine(Engine):
             (str(Path(dbt_disco.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")]))
         )
 
-    def command(self, program: Program, scale: str, statistics: Path) -> list[str]:
+    def command(self, program: Program, scale: str) -> list[str]:
         launcher = [sys.executable, "-m", "dbt_disco", "run", "--engine", self.engine]
-        argument = str(program.arguments[scale])
-        return [*launcher, "--stats=json", "--stats-file", str(statistics), str(program.guest), argument]
+        return [*launcher, str(program.guest), str(program.arguments[scale])]
 
 
 @dataclass
@@ -64,7 +62,7 @@ class NativeEngine(Engine):
     directory: Path = Path()
     """Where the executables are kept."""
 
-    def command(self, program: Program, scale: str, statistics: Path) -> list[str]:
+    def command(self, program: Program, scale: str) -> list[str]:
         return [str(self.directory / program.name), str(program.arguments[scale])]
 
     def compile(self, programs: list[Program]) -> None:
@@ -83,7 +81,7 @@ class NativeEngine(Engine):
 class QemuEngine(Engine):
     """QEMU's user mode emulator."""
 
-    def command(self, program: Program, scale: str, statistics: Path) -> list[str]:
+    def command(self, program: Program, scale: str) -> list[str]:
         return ["qemu-mipsel", str(program.guest), str(program.arguments[scale])]
 
 
@@ -91,7 +89,7 @@ class QemuEngine(Engine):
 class UnicornEngine(Engine):
     """Unicorn, driven by `unicorn_process`."""
 
-    def command(self, program: Program, scale: str, statistics: Path) -> list[str]:
+    def command(self, program: Program, scale: str) -> list[str]:
         launcher = [sys.executable, "-m", "dbt_disco.benchmark.unicorn_process"]
         return [*launcher, str(program.guest), str(program.arguments[scale])]
 
@@ -115,11 +113,3 @@ def all_engines(directory: Path) -> dict[str, Engine]:
         UnicornEngine("unicorn", "Unicorn", largest_scale="short", absent=_missing_module("unicorn")),
     ]
     return {engine.key: engine for engine in engines}
-
-
-def instruction_count(statistics: Path) -> int | None:
-    """The number of guest instructions in the statistics of an engine of ours; None if there is none."""
-    try:
-        return int(json.loads(statistics.read_text())["instructions"])
-    except (OSError, ValueError, KeyError):
-        return None

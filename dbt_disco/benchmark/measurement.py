@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbt_disco.benchmark.engines import Engine, instruction_count
+from dbt_disco.benchmark.engines import Engine
 from dbt_disco.benchmark.program_table import Program
 
 
@@ -25,8 +25,6 @@ class Run:
     """User and system time of the process and the processes it waited for."""
     resident_kib: int
     """Largest resident set, in KiB."""
-    instructions: int | None
-    """Guest instructions, where the engine counts them."""
     failure: str
     """What was wrong with the run; empty if nothing was."""
 
@@ -40,14 +38,13 @@ def measure(engine: Engine, program: Program, scale: str, timeout: float, cold: 
         tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as scratch,
         tempfile.TemporaryFile() as output,
     ):
-        statistics = Path(scratch, "statistics.json")
         environment = os.environ | engine.environment
         if cold:
             environment["XDG_CACHE_HOME"] = scratch
         with open(Path(scratch, "errors"), "w+b") as errors:
             start = time.perf_counter()
             process = subprocess.Popen(
-                engine.command(program, scale, statistics),
+                engine.command(program, scale),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
@@ -70,10 +67,4 @@ def measure(engine: Engine, program: Program, scale: str, timeout: float, cold: 
             failure = f"ended with status {process.returncode}: {' '.join(last_words)}"
         elif digest != program.outputs[scale]:
             failure = "printed something else than expected"
-        return Run(
-            seconds,
-            usage.ru_utime + usage.ru_stime,
-            usage.ru_maxrss,
-            instruction_count(statistics),
-            failure,
-        )
+        return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, failure)

@@ -1,4 +1,4 @@
-"""The benchmark programs: names, classes, scales, expected outputs (`guests/bench/*.toml`)."""
+"""The benchmark programs: names, classes, scales, what to expect (`guests/bench/*.toml`)."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class Program:
     """The program's argument at each scale."""
     outputs: dict[str, str]
     """SHA-256 of the standard output at each scale."""
+    instructions: dict[str, int]
+    """How many instructions the guest executes at each scale."""
 
     @property
     def source(self) -> Path:
@@ -41,7 +43,14 @@ class Program:
 def load_programs() -> dict[str, Program]:
     """All benchmark programs by name, in the order of their table, which groups them by class."""
     table = tomllib.loads((SOURCES / "programs.toml").read_text())
-    outputs = tomllib.loads((SOURCES / "outputs.toml").read_text())
+    expected = tomllib.loads((SOURCES / "expected.toml").read_text())
     return {
-        name: Program(name, entry["class"], entry["scale"], outputs[name]) for name, entry in table.items()
+        name: Program(
+            name,
+            entry["class"],
+            entry["scale"],
+            {scale: expectation["output"] for scale, expectation in expected[name].items()},
+            {scale: expectation["instructions"] for scale, expectation in expected[name].items()},
+        )
+        for name, entry in table.items()
     }

@@ -9,14 +9,17 @@ import subprocess
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from dbt_disco.benchmark.engines import NATIVE_FLAGS, Engine
 from dbt_disco.benchmark.results import Figures, Results
 
-UNKNOWN = "–"
+UNKNOWN: Final = "–"
 
 
 def _number(value: float | None) -> str:
@@ -33,28 +36,28 @@ def _columns(engine: Engine) -> list[str]:
         return ["seconds"]
     if engine.key == "translator":
         return ["mips", "against_native", "steady_against_native", "speed_against_qemu"]
-    if engine.key == "qemu":
-        return ["seconds", "mips", "against_native"]
-    return ["mips", "against_native", "speed_against_qemu"]
+    return ["mips", "against_native"]
 
 
-HEADINGS = {
-    "seconds": "s",
+HEADINGS: Final = {
+    "seconds": "seconds",
     "mips": "MIPS",
-    "against_native": "× native\ntime",
-    "steady_against_native": "× native,\nsteady",
-    "speed_against_qemu": "× QEMU\nspeed",
+    "against_native": "native =1",
+    "steady_against_native": "steady",
+    "speed_against_qemu": "× QEMU",
 }
 
 
 def make_table(results: Results) -> Table:
     """A row per program, geometric means per class below, the columns of each engine side by side."""
-    table = Table(title=f"dbt-disco bench, scale {results.scale}", title_justify="left")
-    table.add_column("program")
+    table = Table(title=f"dbt-disco bench, scale {results.scale}", title_justify="left", box=SIMPLE)
+    table.pad_edge, table.collapse_padding = False, True
+    table.add_column("program", no_wrap=True)
     present = [engine for engine in results.engines if not engine.absent]
     for engine in present:
-        for column in _columns(engine):
-            table.add_column(f"{engine.title}\n{HEADINGS[column]}", justify="right")
+        for index, column in enumerate(_columns(engine)):
+            title = "" if index else engine.title  # above the first column of the engine's group
+            table.add_column(f"{title}\n{HEADINGS[column]}", justify="right", no_wrap=True)
     last_class = ""
     for program in results.programs:
         if last_class and program.program_class != last_class:
@@ -68,8 +71,15 @@ def make_table(results: Results) -> Table:
     table.add_section()
     for title, programs in results.groups().items():
         means = [_cells(engine, results.mean_figures(programs, engine), False) for engine in present]
-        table.add_row(f"mean, {title}", *(cell for cells in means for cell in cells), style="bold")
+        table.add_row(f"all {title}", *(cell for cells in means for cell in cells), style="bold")
     return table
+
+
+def print_table(results: Results) -> None:
+    """Print the table at its natural width: a narrower terminal wraps the lines, but no figure is cut off."""
+    table = make_table(results)
+    wide = Console(width=1000)
+    Console(width=Measurement.get(wide, wide.options, table).maximum).print(table)
 
 
 def _cells(engine: Engine, figures: Figures, failed: bool) -> list[str]:
@@ -98,7 +108,8 @@ def notes(results: Results, cold: bool) -> list[str]:
     lines.append(f"medians of whole processes' wall-clock time, start-up included; our engines have {cache}")
     if results.smaller_scale:
         lines.append(f"steady: ratio of the time {results.scale} takes longer than {results.smaller_scale}")
-    lines.append("means are geometric")
+    lines.append("native =1: time as a multiple of native; MIPS: million guest instructions a second")
+    lines.append("× QEMU: how many times as fast as qemu-mipsel; all …: geometric means")
     return lines
 
 
@@ -120,13 +131,12 @@ def as_json(results: Results, cold: bool) -> dict[str, Any]:
                     for run in runs
                 ],
             }
-        counts = {scale: count for (name, scale), count in results.counts.items() if name == program.name}
         programs.append(
             {
                 "name": program.name,
                 "class": program.program_class,
                 "arguments": program.arguments,
-                "instructions": counts,
+                "instructions": program.instructions,
                 "engines": engines,
             }
         )

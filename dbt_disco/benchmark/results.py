@@ -40,9 +40,7 @@ class Results:
     scale: str
     """The scale asked for; slow engines run a smaller one."""
     runs: dict[tuple[str, str, str], list[Run]] = field(default_factory=dict)
-    """Timed runs by program, engine key and scale."""
-    counts: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Guest instructions by program and scale."""
+    """By program, engine key and scale."""
 
     @property
     def smaller_scale(self) -> str | None:
@@ -51,11 +49,9 @@ class Results:
         return SCALES[index - 1] if index > 1 else None
 
     def add(self, program: Program, engine: Engine, scale: str, run: Run, *, timed: bool) -> None:
-        """Take in a finished run; one that is not timed only tells its instruction count, or a failure."""
+        """Take in a finished run; of one that is not timed, only a failure counts."""
         if timed or run.failure:
             self.runs.setdefault((program.name, engine.key, scale), []).append(run)
-        if run.instructions is not None and not run.failure:
-            self.counts.setdefault((program.name, scale), run.instructions)
 
     def failure(self, program: Program, engine: Engine) -> str:
         """The first thing that went wrong with a program under an engine; empty if nothing did."""
@@ -77,30 +73,28 @@ class Results:
         seconds = self.seconds(program.name, engine.key, scale)
         if seconds is None:
             return Figures()
-        count = self.counts.get((program.name, scale))
         return Figures(
             seconds=seconds,
-            mips=count / seconds / 1e6 if count else None,
-            against_native=self._time_ratio(program.name, engine.key, "native", scale),
-            speed_against_qemu=_inverse(self._time_ratio(program.name, engine.key, "qemu", scale)),
+            mips=program.instructions[scale] / seconds / 1e6,
+            against_native=self._time_ratio(program, engine.key, "native", scale),
+            speed_against_qemu=_inverse(self._time_ratio(program, engine.key, "qemu", scale)),
             steady_against_native=self._steady_ratio(program.name, engine.key),
         )
 
-    def _time_ratio(self, program: str, engine: str, yardstick: str, scale: str) -> float | None:
+    def _time_ratio(self, program: Program, engine: str, yardstick: str, scale: str) -> float | None:
         """Time per unit of work as a multiple of another engine's.
 
         Where the yardstick has not run the same scale, or for too short a time to be measured, time per guest
         instruction at the scale that was asked for takes its place.
         """
-        own = self.seconds(program, engine, scale)
-        same = self.seconds(program, yardstick, scale)
+        own = self.seconds(program.name, engine, scale)
+        same = self.seconds(program.name, yardstick, scale)
         if own is not None and same is not None and same >= SHORTEST_COMPARISON:
             return own / same
-        large = self.seconds(program, yardstick, self.scale)
-        count, large_count = self.counts.get((program, scale)), self.counts.get((program, self.scale))
-        if own is None or large is None or not count or not large_count:
+        large = self.seconds(program.name, yardstick, self.scale)
+        if own is None or large is None:
             return None
-        return (own / count) / (large / large_count)
+        return (own / program.instructions[scale]) / (large / program.instructions[self.scale])
 
     def _steady_ratio(self, program: str, engine: str) -> float | None:
         """The ratio of the times that the larger scale takes longer than the smaller one.
@@ -129,7 +123,7 @@ class Results:
         floating = [program for program in self.programs if program.program_class in FLOATING_POINT]
         groups["integer and memory"] = [program for program in self.programs if program not in floating]
         groups["floating point"] = floating
-        groups["all"] = self.programs
+        groups["programs"] = self.programs
         return {title: programs for title, programs in groups.items() if programs}
 
     def mean_figures(self, programs: list[Program], engine: Engine) -> Figures:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dbt_disco.benchmark.engines import Engine, OwnEngine
+from dbt_disco.benchmark.engines import Engine
 from dbt_disco.benchmark.measurement import measure
 from dbt_disco.benchmark.program_table import SCALES, Program
 from dbt_disco.benchmark.results import Results
@@ -64,17 +64,12 @@ class Session:
         return self.results
 
     def _untimed(self) -> Iterator[Step]:
-        """Runs of our fastest engine that fill its cache, and that count instructions at others' scales."""
-        own = [engine for engine in self.present if isinstance(engine, OwnEngine)]
-        if not own:
-            return
-        fastest = own[0]
-        counted = {scale for engine in own for scale in self._scales(engine)}
-        foreign = {scale for engine in self.present for scale in self._scales(engine)} - counted
-        warmed = set() if self.cold else set(self._scales(fastest))
+        """Runs that fill the translator's cache."""
         for program in self.results.programs:
-            for scale in sorted(foreign | warmed, key=SCALES.index):
-                yield Step(program, fastest, scale, timed=False)
+            for engine in self.present:
+                if engine.key == "translator" and not self.cold:
+                    for scale in self._scales(engine):
+                        yield Step(program, engine, scale, timed=False)
 
     def _one_repeat(self) -> Iterator[Step]:
         for program in self.results.programs:

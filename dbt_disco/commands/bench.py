@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -136,11 +135,9 @@ def _benchmark(options: argparse.Namespace, directory: Path) -> int:
             before=lambda step: progress.update(task, description=str(step)),
             after=lambda step: progress.advance(task),
         )
-    width = None if sys.stdout.isatty() else 200
-    console = Console(width=width)
-    console.print(report.make_table(results))
+    report.print_table(results)
     for line in report.notes(results, options.cold):
-        console.print(line, highlight=False)
+        print(line)
     if options.json is not None:
         options.json.write_text(json.dumps(report.as_json(results, options.cold), indent=1) + "\n")
     if options.plot is not None:

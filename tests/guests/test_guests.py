@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +21,9 @@ BENCHMARKS = load_programs()
 EXECUTABLES = sorted(
     path for root in (PREBUILT, EMBEDDED) for path in root.glob("mips*/**/*") if path.is_file()
 )
+
+ENVIRONMENT_DEPENDENT = 5_000
+"""Instructions: how much longer start-up may take with another environment and other arguments."""
 
 LARGEST = 100_000
 """Bytes an executable may have."""
@@ -36,6 +41,7 @@ def test_the_benchmark_set_is_complete() -> None:
         assert program.guest.is_file()
         assert tuple(program.arguments) == SCALES
         assert tuple(program.outputs) == SCALES
+        assert tuple(program.instructions) == SCALES
         assert sorted(program.arguments.values()) == list(program.arguments.values())
     classes = {program.program_class for program in BENCHMARKS.values()}
     integer = {"integer", "memory", "branchy", "calls", "indirect", "string", "allocation"}
@@ -64,6 +70,27 @@ def test_benchmark_outputs_under_qemu(name: str, program: Callable[[str], str]) 
             command = [program(f"qemu-{architecture}"), str(guest), str(benchmark.arguments["tiny"])]
             output = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=60).stdout
             assert hashlib.sha256(output).hexdigest() == benchmark.outputs["tiny"]
+
+
+@pytest.mark.parametrize(
+    "engine",
+    ["interpreter", "translator", "auto", pytest.param("reference", marks=pytest.mark.slow)],
+)
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_benchmark_outputs(name: str, engine: str, tmp_path: Path) -> None:
+    """Tiny scale under our engines; the little-endian guest executes as many instructions as recorded."""
+    benchmark = BENCHMARKS[name]
+    for architecture in ("mipsel", "mips"):
+        guest = PREBUILT / architecture / "bench" / name
+        if architecture == "mipsel" or guest.exists():
+            statistics = tmp_path / architecture
+            command = [sys.executable, "-m", "dbt_disco", "run", "--engine", engine, "--stats=json"]
+            command += ["--stats-file", str(statistics), str(guest), str(benchmark.arguments["tiny"])]
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=120, cwd=REPOSITORY)
+            assert hashlib.sha256(done.stdout).hexdigest() == benchmark.outputs["tiny"]
+            if architecture == "mipsel":
+                count = json.loads(statistics.read_text())["instructions"]
+                assert count == pytest.approx(benchmark.instructions["tiny"], abs=ENVIRONMENT_DEPENDENT)
 
 
 @pytest.mark.parametrize(
