@@ -208,8 +208,7 @@ class AddressSpace:
             new_address = self.find_free(new_length)
         new_end = self._checked_end(new_address, new_length)
         # Pages that are write-protected for their code are mappings of their own to the host.
-        if self._has_code(address, end):
-            self.unmark_code(address >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT)
+        self.prepare_discard(address, length)
         self._forget_code(new_address, new_end)
         self._move_pages(region.part(address, end), new_length, new_address)
         self._reserve(address, end)
@@ -289,6 +288,12 @@ class AddressSpace:
                 self.unmark_code(page, page)
             elif not flags & WRITE:
                 return  # the kernel stops here with EFAULT
+
+    def prepare_discard(self, address: int, length: int) -> None:
+        """Before the range's contents are thrown away (madvise): drop what was derived from code in it."""
+        end = page_end(address + length)
+        if self._has_code(address, end):
+            self.unmark_code(address >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT)
 
     # Access from Python.
 

@@ -12,8 +12,8 @@ _MAXIMUM_LINKS: Final = 40  # as Linux
 class Sysroot:
     """A directory whose files come before the host's when a guest looks up an absolute path.
 
-    What the guest creates under a new name is created on the host. Better than in QEMU, a symbolic link in the
-    directory that holds an absolute path is followed within the directory.
+    What the guest creates under a new name is created on the host. Better than in QEMU, a symbolic link in
+    the directory that holds an absolute path is followed within the directory.
     """
 
     def __init__(self, directory: bytes | None) -> None:

@@ -42,6 +42,8 @@ def _open(process: LinuxProcess, directory: int, path_address: int, flags: int, 
     own = own_process_file(process, path)
     if own == "exe":
         path = process.program.path
+    elif own == "mem":
+        return -errno.EACCES  # it would be the runtime's memory, at the runtime's addresses
     elif own is not None:
         fd = open_own_process_file(process, own, bool(flags & _O_CLOEXEC))
         if fd is not None:

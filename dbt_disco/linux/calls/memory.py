@@ -171,7 +171,7 @@ def madvise(process: LinuxProcess, address: int, length: int, advice: int) -> in
         return -errno.ENOMEM
     if advice not in _EFFECTIVE_ADVICE:
         return 0
-    space.unmark_code(address // PAGE_SIZE, (address + length - 1) // PAGE_SIZE)
+    space.prepare_discard(address, length)
     # MADV_FREE lets the pages vanish under generated code at any time; DONTNEED does so at once.
     effective = _MADV_DONTNEED if advice == _MADV_FREE else advice
     return host_call("madvise", space.host_pointer(address, length), length, effective)
