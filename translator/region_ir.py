@@ -72,7 +72,7 @@ class _RegionEmitter:
         prologue = self.prologue()
         name = f"region_{self.region.seed:08x}"
         text = "\n".join(
-            [f"define internal {CONVENTION} void @{name}({PARAMETERS}) nounwind {{", *prologue, *body, "}"]
+            [f"define internal {CONVENTION} void @{name}({PARAMETERS}) {_ATTRIBUTES} {{", *prologue, *body, "}"]
         )
         thunks = [_entry_thunk(symbol, name, index) for index, symbol in enumerate(entries.values())]
         text = "\n".join([text, *thunks])
@@ -391,6 +391,9 @@ class _RegionEmitter:
         return lines
 
 
+_ATTRIBUTES = "nounwind noimplicitfloat"
+"""noimplicitfloat: stores of adjacent FPU registers must not be merged into 256-bit vectors, since those ask for
+a realigned stack, with which LLVM's stack maps fail an assertion."""
 _ROUTINES = (
     "leave_region",
     "leave_region_to_address",
