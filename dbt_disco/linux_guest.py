@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from dbt_disco.linux.exit_status import ExitStatus
     from dbt_disco.linux.strace import Strace
     from dbt_disco.linux.vcpu import Vcpu as PersonalityVcpu
+    from translator.state import CpuState
 
 
 class LinuxGuest:
     """A program loaded into an address space of its own, its vCPU, and its process.
 
     `observer` puts something between vCPU and process: it gets the vCPU and returns what the process is to
-    run in its place. Raises `LoadError`, also when the host denies the address space.
+    run in its place; `signal_filter` likewise for the source of host signals. Raises `LoadError`, also when
+    the host denies the address space.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class LinuxGuest:
         engine: str = "auto",
         strace: Strace | None = None,
         observer: Callable[[AnyVcpu], PersonalityVcpu] | None = None,
+        signal_filter: Callable[[SignalSource, CpuState], SignalSource] | None = None,
         **native_options: Any,
     ) -> None:
         try:
@@ -55,12 +58,15 @@ class LinuxGuest:
             ) from None
         self.observed = observer(self.vcpu) if observer else self.vcpu
         """What the process runs on: the vCPU, or what the observer has put before it."""
+        signal_source = self._signal_source()
+        if signal_filter is not None:
+            signal_source = signal_filter(signal_source, self.vcpu.state)
         self.process = LinuxProcess(
             self.observed,
             self.program,
             sysroot=sysroot,
             strace=strace,
-            signal_source=self._signal_source(),
+            signal_source=signal_source,
         )
 
     def run(self) -> ExitStatus:

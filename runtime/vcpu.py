@@ -22,6 +22,7 @@ from runtime.native_code import native_code
 from runtime.translations import Translations
 from translator.decode import decode
 from translator.encoding import Flow
+from translator.fcsr import FIR_24KF
 from translator.host_float import CONTROL_DEFAULT
 from translator.predecode import ENTRY_SIZE
 from translator.state import CpuState, ExceptionCode, Stop
@@ -87,6 +88,7 @@ class Vcpu:
         state.interpreter_end = self.native.interpreter.offset + self.native.interpreter.size
         state.setjmp = function_address("_setjmp")
         state.guest_mxcsr = CONTROL_DEFAULT
+        state.fir = FIR_24KF
         state.address_error_entry[0] = self.native.handlers["address_error"]
         state.step_entry[0] = self.native.handlers["breakpoint"]
 

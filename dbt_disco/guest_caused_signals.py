@@ -1,0 +1,58 @@
+"""Which host signals a guest gets when its process is not its own, but that of a Python program."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from dbt_disco.linux.signal_source import CaughtSignal, SignalSource
+    from translator.state import CpuState
+
+GUEST_CAUSED: Final = frozenset(
+    {
+        *(signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF),
+        *(signal.SIGPIPE, signal.SIGXFSZ, signal.SIGXCPU, signal.SIGIO),
+    }
+)
+"""What only the guest's own timers, writes and limits bring about; all others are meant for Python."""
+
+
+class GuestCausedSignals:
+    """A `SignalSource` that passes on these signals only, and only in the main thread."""
+
+    def __init__(self, source: SignalSource, state: CpuState) -> None:
+        self._source = source
+        self._state = state
+
+    def catch(self, number: int) -> None:
+        """See `SignalSource`."""
+        if self._concerns(number):
+            self._source.catch(number)
+
+    def ignore(self, number: int) -> None:
+        """See `SignalSource`."""
+        if self._concerns(number):
+            self._source.ignore(number)
+
+    def restore_default(self, number: int) -> None:
+        """See `SignalSource`."""
+        if self._concerns(number):
+            self._source.restore_default(number)
+
+    def take(self) -> list[CaughtSignal]:
+        """See `SignalSource`. Another signal that has interrupted a system call keeps on asking for a
+        stop."""
+        caught = self._source.take()
+        for other in caught:
+            if other.number not in GUEST_CAUSED:
+                self._state.pending_signals |= 1 << other.number
+        return [one for one in caught if one.number in GUEST_CAUSED]
+
+    def release(self) -> None:
+        """See `SignalSource`."""
+        self._source.release()
+
+    def _concerns(self, number: int) -> bool:
+        return number in GUEST_CAUSED and threading.current_thread() is threading.main_thread()
