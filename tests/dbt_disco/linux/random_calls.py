@@ -1,7 +1,7 @@
 """Make random system calls in this process: `python -m tests.dbt_disco.linux.random_calls SEED COUNT`.
 
-Run in an empty directory. Left out is what waits, what changes the host or this process for good, and what ends
-the guest; any exception that gets through to here is a defect.
+Run in an empty directory, the standard descriptors being files in it. Left out is what waits, what changes
+the host or this process for good, and what ends the guest; an exception that gets through to here is a defect.
 """
 
 from __future__ import annotations
@@ -19,14 +19,99 @@ from runtime.address_space import EXEC, READ, WRITE, AddressSpace
 from translator.state import CpuState, Stop
 
 LEFT_OUT = frozenset(
-    ["exit", "exit_group", "pause", "sigsuspend", "rt_sigsuspend", "sigreturn", "rt_sigreturn", "nanosleep", "clock_nanosleep", "clock_nanosleep_time64", "poll", "ppoll", "ppoll_time64", "_newselect", "pselect6", "pselect6_time64", "epoll_wait", "epoll_pwait", "futex", "futex_time64", "rt_sigtimedwait", "rt_sigtimedwait_time64", "flock", "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "alarm", "setitimer", "timer_settime", "timer_settime64", "timer_create", "chroot", "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid", "setgroups", "setpgid", "setsid", "vhangup", "sync", "syncfs", "clock_settime", "clock_settime64", "setrlimit", "prlimit64", "setpriority", "nice", "sched_setscheduler", "sched_setparam", "sched_setaffinity", "prctl", "personality", "chdir", "fchdir", "fallocate", "truncate", "truncate64", "ftruncate", "ftruncate64", "fcntl", "fcntl64", "splice", "chown", "lchown", "fchownat", "mknod", "mknodat", "ioctl", "dup2", "dup3", "close_range", "close"]
+    [
+        "_OUT",
+        "exit",
+        "exit_group",
+        "pause",
+        "sigsuspend",
+        "rt_sigsuspend",
+        "sigreturn",
+        "rt_sigreturn",
+        "nanosleep",
+        "clock_nanosleep",
+        "clock_nanosleep_time64",
+        "poll",
+        "ppoll",
+        "ppoll_time64",
+        "_newselect",
+        "pselect6",
+        "pselect6_time64",
+        "epoll_wait",
+        "epoll_pwait",
+        "futex",
+        "futex_time64",
+        "rt_sigtimedwait",
+        "rt_sigtimedwait_time64",
+        "flock",
+        "kill",
+        "tkill",
+        "tgkill",
+        "rt_sigqueueinfo",
+        "rt_tgsigqueueinfo",
+        "alarm",
+        "setitimer",
+        "timer_settime",
+        "timer_settime64",
+        "timer_create",
+        "chroot",
+        "setuid",
+        "setgid",
+        "setreuid",
+        "setregid",
+        "setresuid",
+        "setresgid",
+        "setfsuid",
+        "setfsgid",
+        "setgroups",
+        "setpgid",
+        "setsid",
+        "vhangup",
+        "sync",
+        "syncfs",
+        "clock_settime",
+        "clock_settime64",
+        "setrlimit",
+        "prlimit64",
+        "setpriority",
+        "nice",
+        "sched_setscheduler",
+        "sched_setparam",
+        "sched_setaffinity",
+        "prctl",
+        "personality",
+        "chdir",
+        "fchdir",
+        "fallocate",
+        "truncate",
+        "truncate64",
+        "ftruncate",
+        "ftruncate64",
+        "fcntl",
+        "fcntl64",
+        "splice",
+        "chown",
+        "lchown",
+        "fchownat",
+        "mknod",
+        "mknodat",
+        "ioctl",
+        "dup2",
+        "dup3",
+        "close_range",
+        "close",
+        "fchmod",
+        "fchown",
+        "fsetxattr",
+        "fremovexattr",
+    ]
 )
 DATA = 0x10_0000
 NAMES_AT = DATA + 0x1000
 END = DATA + 0x4000
 INTERESTING = (0, 1, 2, 3, 4, 8, 16, 100, 4095, 4096, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 0xFFFF_FF9C)
 PLACES = (DATA, DATA + 1, NAMES_AT, NAMES_AT + 8, NAMES_AT + 12, END - 4, END - 1, END, 0x7FFF_F000, 0x5000)
-NAMES_IN_MEMORY = b"one\0two\0link\0user.x\0/dev/null\0/proc/self/maps\0/proc/self/exe\0"
+NAMES_IN_MEMORY = b"one\0two\0link\0user.x\0/proc/self/maps\0/proc/self/exe\0"
 
 
 class IdleVcpu:

@@ -17,17 +17,13 @@ CALLS = 4000
 def make_random_calls(seed: int, directory: Path) -> None:
     command = [sys.executable, "-m", "tests.dbt_disco.linux.random_calls", str(seed), str(CALLS)]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(
-        command,
-        cwd=directory,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, f"seed {seed}: {done.stderr[-3000:]}"
+    # Files, because calls will be made on these descriptors: /dev/null is the host's.
+    with open(directory / "input", "w+b") as input_, open(directory / "output", "w+b") as output:
+        done = subprocess.run(
+            command, cwd=directory, env=environment, stdin=input_, stdout=output, stderr=output, timeout=120
+        )
+        output.seek(0)
+        assert done.returncode == 0, f"seed {seed}: {output.read()[-3000:].decode(errors='replace')}"
 
 
 @pytest.mark.parametrize("block", range(6))
