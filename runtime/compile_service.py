@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol
 
 from translator.translation import Translation
-from translator.worker_messages import receive, send
+from translator.worker_messages import Extent, receive, send
 
 _MAX_STARTS: Final = 4
 
@@ -23,8 +23,8 @@ _MAX_STARTS: Final = 4
 class GuestCode(Protocol):
     """Where the worker's questions about guest code are answered."""
 
-    def code_page(self, number: int) -> tuple[bytes, bytes, bool] | None:
-        """An executable page's bytes, its 1,024 counters (u32 each), whether it is writable; else None."""
+    def code_page(self, number: int) -> tuple[bytes, bytes, bool, bytes] | None:
+        """Of an executable page: bytes, 1,024 counters (u32), is it writable, 1,024 flags "a region's entry"."""
 
     def heat(self, pc: int) -> int:
         """How often a taken branch went to `pc`."""
@@ -33,8 +33,7 @@ class GuestCode(Protocol):
 class _Request(NamedTuple):
     seed: int
     flags: tuple[bool, ...]
-    static: bool
-    force: bool
+    extent: Extent
 
 
 class TranslatorFailed(Exception):
@@ -61,15 +60,20 @@ class CompileService:
         self.failures: list[str] = []
         """What went wrong in the worker, for `--stats`."""
 
-    def request(self, seed: int, flags: tuple[bool, ...], static: bool = False, force: bool = False) -> None:
+    def request(self, seed: int, flags: tuple[bool, ...], extent: Extent) -> None:
         """Have the region at `seed` translated; `take` gives the result some time later.
 
-        `force`: even if the address lies within a region by then.
+        A PROFILED one is left out if the address lies within a region by then.
         """
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="compile", daemon=True)
             self._thread.start()
-        self._requests.put(_Request(seed, flags, static, force))
+        self._requests.put(_Request(seed, flags, extent))
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the worker has died so often that there will be no other."""
+        return self._starts == _MAX_STARTS and self._worker is None
 
     def forget_covered(self) -> None:
         """Regions have been dropped."""
@@ -84,9 +88,9 @@ class CompileService:
             except queue.Empty:
                 return results
 
-    def translate(self, seed: int, flags: tuple[bool, ...], static: bool) -> Translation | None:
+    def translate(self, seed: int, flags: tuple[bool, ...], extent: Extent) -> Translation | None:
         """Request and wait."""
-        self.request(seed, flags, static, force=True)
+        self.request(seed, flags, extent)
         _, translation = self._ready.get()
         return translation
 
@@ -106,7 +110,7 @@ class CompileService:
         while (request := self._next_request()) is not None:
             translation = None
             try:
-                if request.force or request.seed not in self._covered:
+                if request.extent is not Extent.PROFILED or request.seed not in self._covered:
                     translation = self._translate(request)
             except (OSError, EOFError, ValueError, TypeError) as error:
                 if self._closing:
@@ -136,7 +140,7 @@ class CompileService:
         if worker is None:
             return None
         assert worker.stdin is not None and worker.stdout is not None
-        send(worker.stdin, ("translate", request.seed, request.flags, request.static))
+        send(worker.stdin, ("translate", request.seed, request.flags, int(request.extent)))
         while True:
             kind, content = receive(worker.stdout)
             if kind == "page":

@@ -19,6 +19,7 @@ from runtime.object_loader import LoadedObject, ObjectError, load_object
 from runtime.stack_maps import Location, LocationKind, StackMaps
 from translator.state import CpuState
 from translator.translation import Mode, Translation
+from translator.worker_messages import Extent
 
 if TYPE_CHECKING:
     from runtime.vcpu import Vcpu
@@ -136,14 +137,15 @@ class Translations:
         if cached is not None and self._install(cached):
             self.counts.from_cache += 1
             return
-        self._started_service().request(seed, _flags(self.mode()), force=times is not None)
+        extent = Extent.PROFILED if times is None else Extent.GLUE
+        self._started_service().request(seed, _flags(self.mode()), extent)
 
     def translate_now(self, seed: int) -> bool:
         """Translate and install the region at `seed` without a profile; False if there is none."""
         self.counts.requested += 1
         translation = self._from_cache(seed)
         if translation is None or seed not in translation.entries:
-            translation = self._started_service().translate(seed, _flags(self.mode()), static=True)
+            translation = self._started_service().translate(seed, _flags(self.mode()), Extent.STATIC)
             self._ready = False
             if translation is None:
                 return False
@@ -156,6 +158,8 @@ class Translations:
             return
         self._ready = False
         self.failures = self._service.failures
+        if self._service.is_dead:
+            self._enabled = False
         for seed, translation in self._service.take():
             if translation is None:
                 self._requested.discard(seed)
@@ -177,7 +181,7 @@ class Translations:
         self._ready = True
         self._vcpu.state.limit = 0
 
-    def code_page(self, number: int) -> tuple[bytes, bytes, bool] | None:
+    def code_page(self, number: int) -> tuple[bytes, bytes, bool, bytes] | None:
         """For the compile worker; see `compile_service.GuestCode`. Called in the compile thread."""
         space = self._vcpu.address_space
         if number >= 1 << 20 or not space.page_flags[number] & EXEC:
@@ -187,7 +191,9 @@ class Translations:
         except Exception:  # noqa: BLE001  unmapped meanwhile by the vCPU's thread: not readable any more
             return None
         counters = self._vcpu.entries.counters(number << PAGE_SHIFT, PAGE_SIZE // 4)
-        return code, counters, bool(space.page_flags[number] & WRITE)
+        first = number << PAGE_SHIFT
+        entries = bytes(pc in self._by_entry for pc in range(first, first + PAGE_SIZE, 4))
+        return code, counters, bool(space.page_flags[number] & WRITE), entries
 
     def heat(self, pc: int) -> int:
         """For the compile worker; see `compile_service.GuestCode`."""

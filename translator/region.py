@@ -31,7 +31,9 @@ class Profile:
     """How often a taken branch went to an address."""
     warm: int = 16
     """Heat from which an address belongs in a region; 0: follow every edge (no profile)."""
-    max_instructions: int = 1500
+    is_entry: Callable[[int], bool] = lambda pc: False
+    """Whether another region can be entered at an address: a region then ends there."""
+    max_instructions: int = 1000
     max_doubt: int = 3
     """How many fall-through edges in a row are followed without evidence that control goes there."""
 
@@ -215,6 +217,8 @@ class _Discovery:
                 self.size += len(block)
             self.leaders[start] = doubt
             for target, target_doubt in self.edges(block, doubt):
+                if self.profile.is_entry(target) and target != seed:
+                    continue
                 heappush(queue, (-self.heat(target), target, target_doubt))
 
     def edges(self, block: Block, doubt: int) -> Iterator[tuple[int, int]]:

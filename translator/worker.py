@@ -1,9 +1,9 @@
 """The compile worker: `python -m translator.worker`, one request at a time over standard input and output.
 
 Messages, framed by `translator.worker_messages`:
-  → ("translate", seed, mode flags, static)      translate the region of this hot address
+  → ("translate", seed, mode flags, Extent)      translate the region of this hot address
   ← ("page", number)                             the worker needs a page of guest code …
-  → (code, counters, writable) or None           … and gets its bytes and its 1,024 counters
+  → (code, counters, writable, entries) or None  … and gets its bytes, counters, and where regions are entered
   ← ("translation", bytes or None)               the answer; None: there is nothing to translate
   ← ("failed", text)                             the translator has a bug; the text says which
 A process of its own, since LLVM holds a lock while it compiles and ends the process when it is unhappy.
@@ -26,8 +26,9 @@ from translator.float_mode import without_reserved_pairs
 from translator.region import Profile, Region, discover, follows_branch
 from translator.region_ir import RegionIr, emit_region
 from translator.translation import Mode, Translation
-from translator.worker_messages import receive, send
+from translator.worker_messages import Extent, receive, send
 
+GLUE_INSTRUCTIONS = 300
 STATIC_INSTRUCTIONS = 48
 """Size of a region found without a profile."""
 
@@ -39,10 +40,10 @@ class _GuestCode:
         self._requests = requests
         self._answers = answers
         self._format = ">1024I" if big_endian else "<1024I"
-        self._pages: dict[int, tuple[tuple[int, ...], array.array[int]] | None] = {}
+        self._pages: dict[int, tuple[tuple[int, ...], array.array[int], bytes] | None] = {}
         self._writable: set[int] = set()
 
-    def _page(self, pc: int) -> tuple[tuple[int, ...], array.array[int]] | None:
+    def _page(self, pc: int) -> tuple[tuple[int, ...], array.array[int], bytes] | None:
         number = pc >> 12
         if number not in self._pages:
             send(self._answers, ("page", number))
@@ -52,6 +53,7 @@ class _GuestCode:
             self._pages[number] = answer and (
                 struct.unpack(self._format, answer[0]),
                 array.array("I", answer[1]),
+                answer[3],
             )
         return self._pages[number]
 
@@ -66,6 +68,10 @@ class _GuestCode:
     def heat(self, pc: int) -> int:
         page = self._page(pc & 0xFFFF_FFFF)
         return page[1][pc >> 2 & 1023] if page else 0
+
+    def is_entry(self, pc: int) -> bool:
+        page = self._page(pc & 0xFFFF_FFFF)
+        return page is not None and page[2][pc >> 2 & 1023] != 0
 
 
 def translate(seed: int, mode: Mode, code: _GuestCode, profile: Profile) -> bytes | None:
@@ -117,14 +123,16 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until the other side closes."""
     while True:
         try:
-            _, seed, flags, static = receive(requests)
+            _, seed, flags, extent = receive(requests)
         except EOFError:
             return
         mode = Mode(*flags)
         code = _GuestCode(requests, answers, mode.big_endian)
         word = code.word if mode.wide_fpu else without_reserved_pairs(code.word)
-        if static:
+        if extent == Extent.STATIC:
             profile = Profile(word, code.heat, warm=0, max_instructions=STATIC_INSTRUCTIONS)
+        elif extent == Extent.GLUE:
+            profile = Profile(word, code.heat, is_entry=code.is_entry, max_instructions=GLUE_INSTRUCTIONS)
         else:
             profile = Profile(word, code.heat)
         try:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import marshal
 import struct
+from enum import IntEnum
 from typing import Any, BinaryIO
+
+
+class Extent(IntEnum):
+    """How much code a region takes in."""
+
+    STATIC = 0
+    """There is no profile: a few blocks, following every edge."""
+    GLUE = 1
+    """Code between regions: it ends where another region can be entered."""
+    PROFILED = 2
+    """As far as the profile says that control goes."""
+
 
 _LENGTH = struct.Struct("<I")
 
