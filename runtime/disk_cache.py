@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -71,6 +70,8 @@ class DiskCache:
         """Keep `contents` for later runs. A cache that cannot be written is no error: it only costs speed."""
         if not self.enabled:
             return
+        import tempfile  # late: a warm run stores nothing
+
         path = self._directory / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,6 @@ The state of the running vCPU is thread-specific data, so that a process can hav
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import platform
 import signal
 from typing import Any, Final

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from runtime.address_space import EXEC, PAGE_SHIFT, PAGE_SIZE, WRITE
 from runtime.code_arena import CodeArenaFull
-from runtime.compile_service import CompileService
 from runtime.disk_cache import DiskCache
 from runtime.host_faults import DWARF_TO_SAVED
 from runtime.object_loader import LoadedObject, ObjectError, load_object
@@ -22,6 +21,7 @@ from translator.translation import Mode, Translation
 from translator.worker_messages import Extent
 
 if TYPE_CHECKING:
+    from runtime.compile_service import CompileService
     from runtime.vcpu import Vcpu
 
 _DWARF_RSP: Final = 7
@@ -173,6 +173,8 @@ class Translations:
 
     def _started_service(self) -> CompileService:
         if self._service is None:
+            from runtime.compile_service import CompileService  # late: most short runs need none
+
             self._service = CompileService(self, self._notify)
         return self._service
 
