@@ -42,6 +42,10 @@ class NativeSignalSource:
         """See `SignalSource`."""
         self._set(number, signal.SIG_DFL)
 
+    def has_caught(self) -> bool:
+        """See `SignalSource`."""
+        return bool(self._state.pending_signals)
+
     def take(self) -> list[CaughtSignal]:
         """See `SignalSource`."""
         if not self._state.pending_signals:

@@ -78,7 +78,8 @@ class LinuxProcess:
         try:
             while True:
                 self._handle(self.vcpu.run())
-                self._deliver_signals()
+                if self.signals.has_any():
+                    self._deliver_signals()
         except ProcessExit as end:
             if self._strace:
                 self._strace.ended(end.status)
@@ -113,7 +114,7 @@ class LinuxProcess:
         call: SystemCall | None = None
         result: int | None
         try:
-            words = self._argument_words(0, _REGISTER_ARGUMENTS)
+            words = state.gpr[4:8]
             if number == _INDIRECT:
                 number = words[0]
                 words = self._argument_words(1, _REGISTER_ARGUMENTS)

@@ -28,6 +28,9 @@ class SignalSource(Protocol):
     def restore_default(self, number: int) -> None:
         """From now on it has its default action on the host."""
 
+    def has_caught(self) -> bool:
+        """Whether `take` would return any; asked after every system call."""
+
     def take(self) -> list[CaughtSignal]:
         """The signals caught since the last call, in order as far as known."""
 
@@ -69,6 +72,10 @@ class PythonSignalSource:
     def restore_default(self, number: int) -> None:
         """See `SignalSource`."""
         self._set(number, signal.SIG_DFL)
+
+    def has_caught(self) -> bool:
+        """See `SignalSource`."""
+        return bool(self._caught)
 
     def take(self) -> list[CaughtSignal]:
         """See `SignalSource`."""

@@ -181,6 +181,10 @@ class Signals:
             if number is not None:
                 self.send(SignalInfo(number, guest_code(caught.code), caught.fields))
 
+    def has_any(self) -> bool:
+        """Whether there is any signal at all, deliverable or not."""
+        return bool(self._queue) or self._source.has_caught()
+
     def has_deliverable(self) -> bool:
         """Whether some signal would now interrupt the guest."""
         self._collect()

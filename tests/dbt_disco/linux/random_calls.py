@@ -1,7 +1,7 @@
 """Make random system calls in this process: `python -m tests.dbt_disco.linux.random_calls SEED COUNT`.
 
 Run in an empty directory, the standard descriptors being files in it. Left out is what waits, what changes
-the host or this process for good, and what ends the guest; an exception that gets through to here is a defect.
+the host or this process for good, and what ends the guest; an exception that gets through is a defect.
 """
 
 from __future__ import annotations
