@@ -41,6 +41,10 @@ class GuestCausedSignals:
         if self._concerns(number):
             self._source.restore_default(number)
 
+    def has_caught(self) -> bool:
+        """See `SignalSource`."""
+        return self._source.has_caught()
+
     def take(self) -> list[CaughtSignal]:
         """See `SignalSource`. Another signal that has interrupted a system call keeps on asking for a
         stop."""
