@@ -30,11 +30,18 @@ def _target_machine(codegen_level: int) -> Any:
     target = llvm.Target.from_default_triple()
     return target.create_target_machine(
         cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
+        features=_features(),
         opt=codegen_level,
         reloc="pic",
         codemodel="small",
     )
+
+
+def _features() -> str:
+    """Those of the host CPU, without AVX-512: the host saves its upper registers neither in preserve_allcc
+    calls nor where a fault's handler would find them."""
+    features = str(llvm.get_host_cpu_features().flatten())
+    return f"{features},-avx512f" if "+avx512f" in features else features
 
 
 def host_key() -> str:
