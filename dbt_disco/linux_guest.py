@@ -50,7 +50,7 @@ class LinuxGuest:
                 engine,
                 big_endian=self.program.big_endian,
                 wide_fpu=self.program.wide_fpu,
-                **native_options,
+                **{"program_key": os.path.realpath(program), **native_options},
             )
         except OSError as error:
             raise LoadError(

@@ -43,11 +43,11 @@ _RecordBytes = ctypes.c_uint8 * DECODE_RECORD_SIZE
 _RECORD: Final = struct.Struct("<IIQ")
 """What stands before the entry in a record of the hash."""
 _SLOT_SIZE: Final = 4
-_SAVED_WORDS: Final = 1 << DECODE_CACHE_BITS
+_SAVED_WORDS: Final = 1 << 16
 
 
 def _slot(word: int) -> int:
-    """Where the hash has its record of `word`."""
+    """Where the hash has its record of `word`, if not in the other slot of the pair, `_slot(word) ^ 1`."""
     return (word * DECODE_HASH_MULTIPLIER & 0xFFFF_FFFF) >> (32 - DECODE_CACHE_BITS)
 
 
@@ -55,8 +55,15 @@ class EntryTable:
     """Entries of every instruction of a 4 GiB address space, in a lazily touched reservation of 16 GiB."""
 
     def __init__(
-        self, handlers: dict[str, int], *, wide_fpu: bool, cache: DiskCache, decodes_natively: bool = True
+        self,
+        handlers: dict[str, int],
+        *,
+        wide_fpu: bool,
+        cache: DiskCache,
+        program_key: str = "",
+        decodes_natively: bool = True,
     ) -> None:
+        self._program_key = program_key
         self._handlers = handlers
         self._wide_fpu = wide_fpu
         self._cache = cache
@@ -131,7 +138,13 @@ class EntryTable:
         self._fresh = {}
         words = list(known)[-_SAVED_WORDS:]
         records = b"".join(_RECORD.pack(word, 1, 0) + known[word] for word in words)
-        self._cache.store(self._words_name(), array("I", map(_slot, words)).tobytes() + records)
+        slots: dict[int, int] = {}
+        for word in words:
+            slot = _slot(word)
+            slots[slot ^ 1 if slot in slots else slot] = word
+        by_word = {word: slot for slot, word in slots.items()}
+        places = array("I", (by_word.get(word, _slot(word)) for word in words))
+        self._cache.store(self._words_name(), places.tobytes() + records)
 
     def _load_words(self) -> None:
         """Fill the hash with what earlier runs have decoded."""
@@ -158,7 +171,8 @@ class EntryTable:
     def _words_name(self) -> str:
         """Records hold handler offsets, so they are good for one build of the interpreter only."""
         handlers = zlib.crc32(repr(sorted(self._handlers.items())).encode())
-        return f"words-{'wide' if self._wide_fpu else 'narrow'}-{handlers:08x}"
+        program = zlib.crc32(self._program_key.encode())
+        return f"words-{'wide' if self._wide_fpu else 'narrow'}-{handlers:08x}-{program:08x}"
 
     def fill(self, pc: int, word: int) -> None:
         """Decode `word` into the entry of `pc`, and let native code do so for other addresses if it may."""
@@ -171,8 +185,14 @@ class EntryTable:
         ctypes.memmove(self.address(pc), entry, _PACKED_SIZE)
         if not self._decodes_natively:
             return
-        at = self.decode_cache + _slot(word) * DECODE_RECORD_SIZE
+        at = self.decode_cache + self._free_slot(word) * DECODE_RECORD_SIZE
         ctypes.memmove(at, _RECORD.pack(word, 1, 0) + entry, DECODE_RECORD_SIZE)
+
+    def _free_slot(self, word: int) -> int:
+        """The slot of the hash for `word`: of the pair, one that is free if there is one."""
+        slot = _slot(word)
+        is_taken = ctypes.c_uint64.from_address(self.decode_cache + slot * DECODE_RECORD_SIZE).value
+        return slot ^ 1 if is_taken else slot
 
     def _entry_of(self, word: int) -> bytes:
         instruction = decode(word)

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Final, Literal
 
-from runtime.address_space import CODE, CODE_BYTES, EXEC, PAGE_SHIFT, WRITE, AddressSpace
+from runtime.address_space import CODE, CODE_BYTES, EXEC, PAGE_SHIFT, PAGE_SIZE, WRITE, AddressSpace
 from runtime.breakpoints import Breakpoints
 from runtime.disk_cache import DiskCache
 from runtime.entry_table import EntryTable
 from runtime.host_faults import SAVED_BIAS, SAVED_ENTRY, SAVED_NEXT, SAVED_PAGE_FAULT_ERROR, function_address
 from runtime.native_code import native_code
 from runtime.translations import Translations
-from translator.decode import decode
+from translator.decode import decode, lookup
 from translator.encoding import Flow
 from translator.fcsr import FIR_24KF
 from translator.host_float import CONTROL_DEFAULT
@@ -33,6 +33,8 @@ CLOCK_PER_INSTRUCTION: Final = 16
 _NO_LIMIT: Final = 1 << 62
 _MARGIN: Final = 4096 * CLOCK_PER_INSTRUCTION
 """Native code looks at the limit at taken branches only; so close to it, instructions are counted out."""
+_DECODED_AHEAD: Final = 32
+"""Instructions decoded at one stop."""
 _WRITE_FAULT: Final = 2
 """Bit of the x86 page-fault error code."""
 
@@ -53,7 +55,9 @@ class Vcpu:
         use_cache: bool = True,
         count_instructions: bool = False,
         precise_faults: bool = False,
+        program_key: str = "",
     ) -> None:
+        """`program_key` names what will run: words decoded by earlier runs of it are taken from the disk cache."""
         self.address_space = address_space
         self.big_endian = big_endian
         self._byte_order: Final[Literal["big", "little"]] = "big" if big_endian else "little"
@@ -61,7 +65,11 @@ class Vcpu:
         self.native: Final = native_code(big_endian, use_cache)
         cache = DiskCache(enabled=use_cache)
         self.entries: Final = EntryTable(
-            self.native.handlers, wide_fpu=wide_fpu, cache=cache, decodes_natively=engine != "translator"
+            self.native.handlers,
+            wide_fpu=wide_fpu,
+            cache=cache,
+            program_key=program_key,
+            decodes_natively=engine != "translator",
         )
         self._precise_faults = precise_faults
         self.clock_limit = _NO_LIMIT
@@ -350,16 +358,28 @@ class Vcpu:
             return Stop.MEMORY_FAULT
         self.address_space.mark_code(page)
         translates = self.translations.translates_all and not self.translations.is_set_aside(state.pc)
-        if self._is_stepping or state.in_delay_slot or not translates:
-            self._decode()
+        if self._is_stepping or state.in_delay_slot:
+            self._decode(1)
+        elif not translates:
+            self._decode(_DECODED_AHEAD)
         elif not self.translations.translate_now(state.pc):
             return self._step_untranslated()
         return None
 
-    def _decode(self) -> None:
-        """Fill the entry of pc."""
-        word = self.address_space.read(self.state.pc, 4)
-        self.entries.fill(self.state.pc, int.from_bytes(word, self._byte_order))
+    def _decode(self, count: int) -> None:
+        """Fill the entry of pc, and up to `count` in all as far as straight-line code goes on its page."""
+        pc = self.state.pc
+        code = self.address_space.read(pc, min(4 * count, (pc | PAGE_SIZE - 1) + 1 - pc))
+        is_slot = False
+        for at in range(0, len(code), 4):
+            if at and self.entries.handler(pc + at):
+                break
+            word = int.from_bytes(code[at : at + 4], self._byte_order)
+            self.entries.fill(pc + at, word)
+            encoding = lookup(word)
+            if is_slot or encoding is None or encoding.flow is Flow.EXCEPTION:
+                break
+            is_slot = encoding.flow.has_delay_slot
 
     def _step_untranslated(self) -> Stop | None:
         """Do one instruction that cannot begin a region in tier 0."""

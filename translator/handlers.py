@@ -28,6 +28,7 @@ from translator.predecode import (
     DECODABLE_PAGE,
     DECODE_CACHE_BITS,
     DECODE_HASH_MULTIPLIER,
+    DECODE_RECORD_SIZE,
     ENTRY_SIZE,
     HOT_THRESHOLD,
     IMMEDIATE_OFFSET,
@@ -375,14 +376,18 @@ def _undecoded_handler(big_endian: bool) -> str:
     hashed = (word * DECODE_HASH_MULTIPLIER).shift_right(32 - DECODE_CACHE_BITS).zext(64)
     cache = load_field(builder, "decode_cache", "ptr")
     index = hashed << 5
-    record = builder.assign("record", f"getelementptr i8, ptr {cache}, i64 {index.name}")
-    tag = builder.value("tag", f"load i64, ptr {record}", 64)
-    known = builder.label("known")
-    builder.branch_if(tag.eq(word.zext(64) | 1 << 32), known, unknown)
-    builder.block(known)
-    source = builder.assign("source", f"getelementptr i8, ptr {record}, i64 16")
-    builder.emit(f"call void @llvm.memcpy.p0.p0.i64(ptr %entry, ptr {source}, i64 12, i1 false)")
-    dispatch(builder, "%entry", "%next", "%bias")
+    expected = word.zext(64) | 1 << 32
+    for way in (index, index ^ DECODE_RECORD_SIZE):
+        record = builder.assign("record", f"getelementptr i8, ptr {cache}, i64 {way.name}")
+        tag = builder.value("tag", f"load i64, ptr {record}", 64)
+        known, other = builder.label("known"), builder.label("other_way")
+        builder.branch_if(tag.eq(expected), known, other)
+        builder.block(known)
+        source = builder.assign("source", f"getelementptr i8, ptr {record}, i64 16")
+        builder.emit(f"call void @llvm.memcpy.p0.p0.i64(ptr %entry, ptr {source}, i64 12, i1 false)")
+        dispatch(builder, "%entry", "%next", "%bias")
+        builder.block(other)
+    builder.emit(f"br label %{unknown}")
     builder.block(unknown)
     leave(builder, Stop.UNDECODED)
     return function("undecoded", builder)
