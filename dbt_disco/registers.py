@@ -7,16 +7,12 @@ from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Final
 
 from dbt_disco.engine import native_vcpu
+from translator.decode import REGISTER_NAMES
 
 if TYPE_CHECKING:
     from dbt_disco.engine import AnyVcpu
 
-GENERAL_NAMES: Final = (
-    *("zero", "at", "v0", "v1", "a0", "a1", "a2", "a3"),
-    *("t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7"),
-    *("s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7"),
-    *("t8", "t9", "k0", "k1", "gp", "sp", "fp", "ra"),
-)
+GENERAL_NAMES: Final = tuple(name.removeprefix("$") for name in REGISTER_NAMES)
 """The o32 names of the general registers, by number."""
 FLOAT_NAMES: Final = tuple(f"f{number}" for number in range(32))
 _GENERAL: Final = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -104,6 +105,8 @@ def execute(options: Any) -> int:
 def _check(options: Any) -> None:
     if options.trace and options.lockstep:
         raise CommandError("--trace and --lockstep exclude each other; give one of them", 2)
+    if options.stats and (options.trace or options.lockstep):
+        raise CommandError("--stats measures a run at full speed; leave out --trace and --lockstep", 2)
     for given, needed in (
         ("trace_start", "trace"),
         ("trace_stop", "trace"),
@@ -131,7 +134,8 @@ def _guest(options: Any) -> LinuxGuest:
         strace=_strace() if options.strace else None,
         observer=_observer(options),
         use_cache=not options.no_cache,
-        count_instructions=bool(options.stats),
+        count_instructions=bool(options.stats or options.trace),
+        precise_faults=bool(options.trace),
     )
 
 
@@ -142,11 +146,25 @@ def _strace() -> Strace:
 
 
 def _observer(options: Any) -> Any:
+    """What stands between vCPU and process; see `LinuxGuest`."""
+    if options.trace:
+        return _tracer(options)
     if options.stats:
         from dbt_disco.observed_vcpu import TimedVcpu
 
         return TimedVcpu
     return None
+
+
+def _tracer(options: Any) -> Any:
+    from dbt_disco.tracing.trace_output import TraceOutput
+    from dbt_disco.tracing.traces import KINDS
+
+    try:
+        output = TraceOutput(options.trace_file)
+    except OSError as error:
+        raise CommandError(f"{options.trace_file}: cannot write the trace: {error.strerror}") from None
+    return partial(KINDS[options.trace], output=output, start=options.trace_start, stop=options.trace_stop)
 
 
 def _report(guest: LinuxGuest, options: Any, run_started: float) -> None:
