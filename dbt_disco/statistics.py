@@ -49,7 +49,7 @@ def measure(
             "interpreter": instructions - translated,
             "translated": translated,
         }
-        statistics["words_decoded"] = native.entries.words_decoded
+        statistics["words_decoded"] = native.entries.words.count
         statistics["translations"] = vars(native.translations.counts)
         native.translations.close()  # the worker's time can be had once it has been waited for
         statistics["failures"] = native.translations.failures

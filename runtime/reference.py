@@ -135,6 +135,18 @@ class ReferenceEngine:
         state.stop = Stop.LIMIT
         return Stop.LIMIT
 
+    def run_to_branch(self) -> Stop:
+        """Run a little, at least one instruction: Stop.LIMIT behind a taken branch or at `clock_limit`."""
+        state = self.state
+        while True:
+            following = state.pc + 4
+            stop = self.step()
+            if stop is not Stop.NONE:
+                return stop
+            if state.clock >= self.clock_limit or state.pc != following:
+                state.stop = Stop.LIMIT
+                return Stop.LIMIT
+
     def step(self) -> Stop:
         """Execute one instruction; NONE if it retired, else why it did not (then it has had no effect)."""
         state = self.state

@@ -63,7 +63,7 @@ class TranslationCounts:
     stepped: int = 0
     """Instructions that the translator engine had to leave to tier 0."""
     outdated: int = 0
-    """Came back from the compiler when the guest had already changed the code."""
+    """Came back from the compiler when the guest had already changed the code or the mode."""
     code_bytes: int = 0
     instructions: int = 0
 
@@ -229,7 +229,7 @@ class Translations:
         if any(translation.contains(pc) for pc in self._avoided):
             self._set_aside[translation.seed] = translation
             return True
-        if not self._is_current(translation):
+        if translation.mode != self.mode().key() or not self._is_current(translation):
             return False
         native = self._vcpu.native
         try:

@@ -91,7 +91,7 @@ class Vcpu:
         state.memory_base = self.address_space.base
         state.page_flags = ctypes.addressof(self.address_space.page_flags)
         state.entries_base = self.entries.base
-        state.decode_cache = self.entries.decode_cache
+        state.decode_cache = self.entries.words.address
         state.handlers_base = self.native.arena.base
         state.interpreter_end = self.native.interpreter.offset + self.native.interpreter.size
         state.setjmp = function_address("_setjmp")
@@ -204,6 +204,11 @@ class Vcpu:
                 continue
             if stop is not Stop.LIMIT or self._stop_requested or state.pending_signals:
                 return self._external(stop)
+
+    def run_to_branch(self) -> Stop:
+        """Run a little: Stop.LIMIT at a taken branch in tier 0, at the end of a cycle in a region."""
+        self.attach()
+        return self._external(self._run_native(self.state.clock + 1))
 
     def _external(self, stop: Stop) -> Stop:
         if stop is Stop.LIMIT:

@@ -28,7 +28,6 @@ from translator.predecode import (
     DECODABLE_PAGE,
     DECODE_CACHE_BITS,
     DECODE_HASH_MULTIPLIER,
-    DECODE_RECORD_SIZE,
     ENTRY_SIZE,
     HOT_THRESHOLD,
     IMMEDIATE_OFFSET,
@@ -375,16 +374,18 @@ def _undecoded_handler(big_endian: bool) -> str:
     word = HandlerCpu(builder, big_endian, None).load(address, 32)
     hashed = (word * DECODE_HASH_MULTIPLIER).shift_right(32 - DECODE_CACHE_BITS).zext(64)
     cache = load_field(builder, "decode_cache", "ptr")
-    index = hashed << 5
-    expected = word.zext(64) | 1 << 32
-    for way in (index, index ^ DECODE_RECORD_SIZE):
+    index = hashed * ENTRY_SIZE
+    for way in (index, index ^ ENTRY_SIZE):
         record = builder.assign("record", f"getelementptr i8, ptr {cache}, i64 {way.name}")
-        tag = builder.value("tag", f"load i64, ptr {record}", 64)
+        tag_at = builder.assign("tag_at", f"getelementptr i8, ptr {record}, i64 {COUNTER_OFFSET}")
+        is_same = builder.value("tag", f"load i32, ptr {tag_at}", 32).eq(word)
+        is_filled = builder.value("filled", f"load i32, ptr {record}", 32).ne(0)
         known, other = builder.label("known"), builder.label("other_way")
-        builder.branch_if(tag.eq(expected), known, other)
+        builder.branch_if(is_same & is_filled, known, other)
         builder.block(known)
-        source = builder.assign("source", f"getelementptr i8, ptr {record}, i64 16")
-        builder.emit(f"call void @llvm.memcpy.p0.p0.i64(ptr %entry, ptr {source}, i64 12, i1 false)")
+        builder.emit(
+            f"call void @llvm.memcpy.p0.p0.i64(ptr %entry, ptr {record}, i64 {COUNTER_OFFSET}, i1 false)"
+        )
         dispatch(builder, "%entry", "%next", "%bias")
         builder.block(other)
     builder.emit(f"br label %{unknown}")

@@ -32,11 +32,9 @@ HOT_THRESHOLD: Final = 2000
 
 DECODABLE_PAGE: Final = 4 | 8
 """EXEC and CODE of AddressSpace.page_flags: executable, and protected against unseen stores."""
-DECODE_CACHE_BITS: Final = 17
+DECODE_CACHE_BITS: Final = 18
 DECODE_HASH_MULTIPLIER: Final = 0x9E37_79B1
-DECODE_RECORD_SIZE: Final = 32
-"""{u32 word, u32 1, u64 unused, entry}: a record of the hash of decoded words. A word's record is in the slot
-that its hash names, or in the other slot of that pair."""
+"""Of the hash of decoded words (`runtime.decoded_words`)."""
 
 _ENTRY: Final = struct.Struct("<I4BiI")
 _FLOAT_FIELDS: Final = frozenset({"fs", "ft", "fd", "fr"})

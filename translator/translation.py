@@ -53,6 +53,8 @@ class Translation:
     blocks: list[int]
     """Addresses of the blocks in it."""
     instructions: int
+    mode: str
+    """`Mode.key` of the request."""
     precise: bool
     access_points: bytes
     """Marshalled; see `AccessPoint`. Only needed when an access faults."""

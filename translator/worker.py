@@ -84,13 +84,13 @@ def translate(seed: int, mode: Mode, code: _GuestCode, profile: Profile) -> byte
     region = discover(seed, profile)
     if region is None:
         return None
-    mode = replace(mode, precise=mode.precise or code.is_writable(region))
-    ir = emit_region(region, mode)
+    precise = mode.precise or code.is_writable(region)
+    ir = emit_region(region, replace(mode, precise=precise))
     object_code = compile_ir(ir.text).object_code
-    return make_translation(region, ir, object_code, mode).to_bytes()
+    return make_translation(region, ir, object_code, mode, precise).to_bytes()
 
 
-def make_translation(region: Region, ir: RegionIr, object_code: bytes, mode: Mode) -> Translation:
+def make_translation(region: Region, ir: RegionIr, object_code: bytes, mode: Mode, precise: bool) -> Translation:
     """Pack a compiled region."""
     points: list[tuple[Any, ...]] = [
         (p.pc, p.retired, p.slot_targets, p.in_jump_slot, p.variables) for p in ir.access_points
@@ -102,7 +102,8 @@ def make_translation(region: Region, ir: RegionIr, object_code: bytes, mode: Mod
         code=_stretches(region.words(), "big" if mode.big_endian else "little"),
         blocks=list(region.blocks),
         instructions=sum(map(len, region.blocks.values())),
-        precise=mode.precise,
+        mode=mode.key(),
+        precise=precise,
         access_points=marshal.dumps(points),
     )
 
