@@ -74,6 +74,8 @@ class Vcpu:
         self._precise_faults = precise_faults
         self.clock_limit = _NO_LIMIT
         """`run` stops before `state.clock` would exceed this: 16 for each retired instruction."""
+        self._float_checked = 0
+        """`state.float_checked` that the installed translations were made for."""
         self._stop_requested = False
         self._is_stepping = False
         self._enter_native = self.native.enter
@@ -301,6 +303,9 @@ class Vcpu:
         """
         state = self.state
         while True:
+            if state.float_checked != self._float_checked:  # by ctc1, or by the caller (sigreturn, a debugger)
+                self._float_checked = state.float_checked
+                self.translations.mode_changed()
             state.limit = limit
             self.translations.install_ready()
             if self._stop_requested or state.pending_signals:
@@ -327,7 +332,7 @@ class Vcpu:
             elif stop is Stop.HOT:
                 self.translations.hot(state.hot_target)
             elif stop is Stop.FPU_MODE:
-                self.translations.mode_changed()
+                continue
             elif stop is not Stop.LIMIT or self._due(limit):
                 return stop
 
