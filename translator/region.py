@@ -19,6 +19,11 @@ RETURN_ADDRESS: Final = 31
 _SWITCH_REACH: Final = 4096
 """How far behind an indirect jump the cases of a switch are looked for, in bytes."""
 _MAX_CASES: Final = 128
+_FUNCTION_REACH: Final = 2048
+"""How far from the last callee of a register call others are looked for, in bytes."""
+_MAX_CALLEES: Final = 8
+_RETURN_WORD: Final = 0x03E0_0008
+"""jr $ra"""
 
 
 @dataclass(frozen=True)
@@ -256,10 +261,25 @@ class _Discovery:
         assert block.slot is not None
         last = self.profile.heat(block.slot[0])
         targets = [last] if last and last & 3 == 0 and self.is_warm(last) else []
-        if not block.is_call:  # the cases of a switch lie behind it
+        if block.is_call:
+            return targets + self.functions_near(targets)
+        else:  # the cases of a switch lie behind it
             reach = range(block.end, block.end + _SWITCH_REACH, 4)
             targets += [at for at in reach if at != last and self.is_warm(at)][:_MAX_CASES]
         return targets
+
+    def functions_near(self, targets: list[int]) -> list[int]:
+        """Warm functions beside one that is called through a register: such calls seldom have one target only."""
+        if not targets:
+            return []
+        near = range(max(targets[0] - _FUNCTION_REACH, 0), targets[0] + _FUNCTION_REACH, 4)
+        others = [at for at in near if at not in targets and self.is_warm(at) and self.follows_function(at)]
+        return sorted(others, key=self.heat, reverse=True)[:_MAX_CALLEES]
+
+    def follows_function(self, pc: int) -> bool:
+        """Whether a function ends before `pc`: a return and its delay slot stand there."""
+        before = self.profile.word(pc - 8 & 0xFFFF_FFFF)
+        return before == _RETURN_WORD
 
 
 def discover(seed: int, profile: Profile) -> Region | None:
@@ -285,7 +305,7 @@ def _find_predicted(region: Region, discovery: _Discovery) -> None:
     for block in region.blocks.values():
         targets = [at for at in discovery.predicted(block) if at in region.blocks]
         # Of what lies behind a switch, what is reached otherwise is hardly one of its cases.
-        kept = targets[:1] + [at for at in targets[1:] if at not in statically_reached]
+        kept = targets[:1] + [at for at in targets[1:] if block.is_call or at not in statically_reached]
         if kept:
             region.predicted[block.start] = kept
 
