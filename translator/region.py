@@ -34,7 +34,7 @@ class Profile:
     """The instruction word at an address; None where no code can be read."""
     heat: Callable[[int], int]
     """How often a taken branch went to an address."""
-    warm: int = 16
+    warm: int = 64
     """Heat from which an address belongs in a region; 0: follow every edge (no profile)."""
     is_entry: Callable[[int], bool] = lambda pc: False
     """Whether another region can be entered at an address: a region then ends there."""
