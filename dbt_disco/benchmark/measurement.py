@@ -52,9 +52,14 @@ def measure(engine: Engine, program: Program, scale: str, timeout: float, cold: 
             )
             alarm = threading.Timer(timeout, process.kill)
             alarm.start()
-            _, status, usage = os.wait4(process.pid, 0)
+            try:
+                _, status, usage = os.wait4(process.pid, 0)
+            except BaseException:  # Ctrl-C: nobody waits for the process any more
+                process.kill()
+                raise
+            finally:
+                alarm.cancel()
             seconds = time.perf_counter() - start
-            alarm.cancel()
             process.returncode = os.waitstatus_to_exitcode(status)
             errors.seek(0)
             last_words = errors.read().decode(errors="replace").strip().splitlines()[-1:]

@@ -53,15 +53,14 @@ class Session:
         """All runs in order: untimed ones, then repeat after repeat through programs and engines."""
         return list(self._untimed()) + list(self._one_repeat()) * self.repeats
 
-    def run(self, before: Callable[[Step], None], after: Callable[[Step], None]) -> Results:
-        """Make all runs; `before` and `after` are told of each, for the sake of a progress bar."""
+    def run(self, before: Callable[[Step], None], after: Callable[[Step], None]) -> None:
+        """Make all runs, into `results`; `before` and `after` are told of each, for a progress bar."""
         for step in self.steps():
             before(step)
             if self._wanted(step):
                 run = measure(step.engine, step.program, step.scale, self.timeout, self.cold)
                 self.results.add(step.program, step.engine, step.scale, run, timed=step.timed)
             after(step)
-        return self.results
 
     def _untimed(self) -> Iterator[Step]:
         """Runs that fill the translator's cache."""

@@ -131,19 +131,28 @@ def _benchmark(options: argparse.Namespace, directory: Path) -> int:
     columns = (TextColumn("{task.description:45}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=len(session.steps()))
-        results = session.run(
-            before=lambda step: progress.update(task, description=str(step)),
-            after=lambda step: progress.advance(task),
-        )
+        interrupted = False
+        try:
+            session.run(
+                before=lambda step: progress.update(task, description=str(step)),
+                after=lambda step: progress.advance(task),
+            )
+        except KeyboardInterrupt:
+            interrupted = True
+    results = session.results
     report.print_table(results)
     for line in report.notes(results, options.cold):
         print(line)
+    if interrupted:
+        print("interrupted: medians of the runs so far")
     if options.json is not None:
         options.json.write_text(json.dumps(report.as_json(results, options.cold), indent=1) + "\n")
     if options.plot is not None:
         from dbt_disco.benchmark.plot import draw
 
         draw(results, options.plot)
+    if interrupted:
+        raise KeyboardInterrupt
     failed = any(results.failure(program, engine) for program in programs for engine in engines)
     return 1 if failed else 0
 

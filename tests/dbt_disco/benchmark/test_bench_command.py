@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from dbt_disco.benchmark.measurement import Run
 from dbt_disco.command_line import main
+from dbt_disco.commands import bench
 
 
 def run_bench(*arguments: str) -> int:
@@ -48,6 +51,26 @@ def test_missing_tools_are_columns_with_a_reason(
     assert "absent: qemu-mipsel: qemu-mipsel is not installed" in capsys.readouterr().out
     absent = json.loads(written.read_text())["absent"]
     assert absent == {"native": "cc is not installed", "qemu": "qemu-mipsel is not installed"}
+
+
+def test_interrupted_session_shows_what_it_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = tmp_path / "bench.json"
+    runs = iter([Run(1.0, 1.0, 1, ""), Run(3.0, 3.0, 1, "")])
+
+    def measure(*_: object) -> Run:
+        for run in runs:
+            return run
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dbt_disco.benchmark.session.measure", measure)
+    parser = bench.add_parser(argparse.ArgumentParser().add_subparsers())
+    arguments = ["--engines", "unicorn", "--programs", "sieve", "--scale", "tiny", "--json", str(written)]
+    with pytest.raises(KeyboardInterrupt):
+        bench.execute(parser.parse_args(arguments))
+    assert "interrupted" in capsys.readouterr().out
+    assert json.loads(written.read_text())["programs"][0]["engines"]["unicorn"]["seconds"] == 2.0
 
 
 @pytest.mark.parametrize(
