@@ -30,6 +30,9 @@ class GuestCode(Protocol):
         """How often a taken branch went to `pc`."""
 
 
+_Worker = subprocess.Popen[bytes]
+
+
 class _Request(NamedTuple):
     seed: int
     flags: tuple[bool, ...]
@@ -54,7 +57,7 @@ class CompileService:
         self._ready: queue.SimpleQueue[tuple[int, Translation | None]] = queue.SimpleQueue()
         self._covered: set[int] = set()
         self._thread: threading.Thread | None = None
-        self._worker: subprocess.Popen[bytes] | None = None
+        self._worker: _Worker | None = None
         self._starts = 0
         self._closing = False
         self.failures: list[str] = []
@@ -150,7 +153,7 @@ class CompileService:
             else:
                 return Translation.from_bytes(content) if content is not None else None
 
-    def _started_worker(self) -> subprocess.Popen[Any] | None:
+    def _started_worker(self) -> _Worker | None:
         if self._worker is None:
             if self._starts == _MAX_STARTS:
                 return None

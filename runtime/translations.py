@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from runtime.address_space import EXEC, PAGE_SHIFT, PAGE_SIZE, WRITE
+from runtime.address_space import EXEC, PAGE_SHIFT, PAGE_SIZE, WRITE, GuestFault
 from runtime.code_arena import CodeArenaFull
 from runtime.disk_cache import DiskCache
 from runtime.host_faults import DWARF_TO_SAVED
@@ -190,7 +190,7 @@ class Translations:
             return None
         try:
             code = space.read(number << PAGE_SHIFT, PAGE_SIZE)
-        except Exception:  # noqa: BLE001  unmapped meanwhile by the vCPU's thread: not readable any more
+        except GuestFault:  # unmapped meanwhile by the vCPU's thread
             return None
         counters = self._vcpu.entries.counters(number << PAGE_SHIFT, PAGE_SIZE // 4)
         first = number << PAGE_SHIFT

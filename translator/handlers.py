@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from translator import isa
+from translator.algebra import RegisterFile
 from translator.encoding import ENCODINGS, Encoding, Flow
 from translator.float_ir import FloatChecking
 from translator.float_routines import float_declarations, float_routines_ir
@@ -101,11 +102,11 @@ class HandlerCpu(NativeCpu):
 
     def __init__(self, builder: FunctionBuilder, big_endian: bool, encoding: Encoding | None) -> None:
         super().__init__(builder, big_endian, FloatChecking.BY_STATE)
-        self.gpr = _Registers(self, "gpr", 4, 32)
-        self.fpr32 = _Registers(self, "fpr", 4, 32)
-        self.fpr64 = _Registers(self, "fpr", 4, 64)
-        self.fpr_high = _Registers(self, "fpr", 4, 32, high=True)
-        self.fcc = _Registers(self, "fcc", 1, 1)
+        self.gpr: RegisterFile = _Registers(self, "gpr", 4, 32)
+        self.fpr32: RegisterFile = _Registers(self, "fpr", 4, 32)
+        self.fpr64: RegisterFile = _Registers(self, "fpr", 4, 64)
+        self.fpr_high: RegisterFile = _Registers(self, "fpr", 4, 32, high=True)
+        self.fcc: RegisterFile = _Registers(self, "fcc", 1, 1)
         self.ended = False
         self._encoding = encoding
 

@@ -101,7 +101,7 @@ class Block:
         """Whether control may reach `end` without a jump."""
         if self.branch is None:
             return not (self.body and self.body[-1][1].flow is Flow.EXCEPTION)
-        pc, instruction = self.branch
+        instruction = self.branch[1]
         if instruction.flow not in (Flow.BRANCH, Flow.BRANCH_LIKELY):
             return False
         return not (instruction.mnemonic in ("beq", "bgezal") and _is_always_taken(instruction))

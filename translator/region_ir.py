@@ -72,7 +72,12 @@ class _RegionEmitter:
         prologue = self.prologue()
         name = f"region_{self.region.seed:08x}"
         text = "\n".join(
-            [f"define internal {CONVENTION} void @{name}({PARAMETERS}) {_ATTRIBUTES} {{", *prologue, *body, "}"]
+            [
+                f"define internal {CONVENTION} void @{name}({PARAMETERS}) {_ATTRIBUTES} {{",
+                *prologue,
+                *body,
+                "}",
+            ]
         )
         thunks = [_entry_thunk(symbol, name, index) for index, symbol in enumerate(entries.values())]
         text = "\n".join([text, *thunks])
@@ -372,8 +377,7 @@ class _RegionEmitter:
     def prologue(self) -> list[str]:
         """Stack slots, loaded from the CPU state; then to the block of the entry, whose number is in %next."""
         lines = ["enter:"]
-        for variable in self.cpu.used:
-            lines.append(f"  %{variable.name} = alloca {variable.kind}")
+        lines += [f"  %{variable.name} = alloca {variable.kind}" for variable in self.cpu.used]
         lines.append("  %clock = alloca i64")
         for variable in self.cpu.used:
             lines += load_from_state(self.builder, variable)

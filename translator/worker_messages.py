@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import struct
 from enum import IntEnum
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 
 class Extent(IntEnum):
@@ -22,14 +22,14 @@ class Extent(IntEnum):
 _LENGTH = struct.Struct("<I")
 
 
-def send(file: BinaryIO, message: Any) -> None:
+def send(file: IO[bytes], message: Any) -> None:
     """Write one message. `OSError` if the other side is gone."""
     data = marshal.dumps(message)
     file.write(_LENGTH.pack(len(data)) + data)
     file.flush()
 
 
-def receive(file: BinaryIO) -> Any:
+def receive(file: IO[bytes]) -> Any:
     """Read one message. `EOFError` if the other side is gone."""
     header = file.read(_LENGTH.size)
     if len(header) < _LENGTH.size:
