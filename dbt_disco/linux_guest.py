@@ -25,7 +25,8 @@ class LinuxGuest:
     """A program loaded into an address space of its own, its vCPU, and its process.
 
     `observer` puts something between vCPU and process: it gets the vCPU and returns what the process is to
-    run in its place; `signal_filter` likewise for the source of host signals. Raises `LoadError`, also when
+    run in its place; `signal_filter` likewise for the source of host signals. `python_signals` has these
+    come by way of Python, for observers that never stay in native code long. Raises `LoadError`, also when
     the host denies the address space.
     """
 
@@ -40,6 +41,7 @@ class LinuxGuest:
         strace: Strace | None = None,
         observer: Callable[[AnyVcpu], PersonalityVcpu] | None = None,
         signal_filter: Callable[[SignalSource, CpuState], SignalSource] | None = None,
+        python_signals: bool = False,
         **native_options: Any,
     ) -> None:
         try:
@@ -58,7 +60,7 @@ class LinuxGuest:
             ) from None
         self.observed = observer(self.vcpu) if observer else self.vcpu
         """What the process runs on: the vCPU, or what the observer has put before it."""
-        signal_source = self._signal_source()
+        signal_source = self._signal_source(self.observed if python_signals else None)
         if signal_filter is not None:
             signal_source = signal_filter(signal_source, self.vcpu.state)
         self.process = LinuxProcess(
@@ -78,10 +80,11 @@ class LinuxGuest:
         self.vcpu.close()
         self.space.close()
 
-    def _signal_source(self) -> SignalSource:
+    def _signal_source(self, asked: PersonalityVcpu | None) -> SignalSource:
+        """The source of host signals; `asked` is asked to stop by Python's handlers."""
         native = native_vcpu(self.vcpu)
-        if native is None:
-            return PythonSignalSource(self.vcpu.request_stop)
+        if native is None or asked is not None:
+            return PythonSignalSource((asked or self.vcpu).request_stop)
         from dbt_disco.linux.native_signal_source import NativeSignalSource
 
         native.attach()

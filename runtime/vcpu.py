@@ -201,16 +201,19 @@ class Vcpu:
         while True:
             if state.clock + _MARGIN >= self.clock_limit:
                 return self._run_counted_out()
-            stop = self._run_native(self.clock_limit - _MARGIN)
+            stop = self._run_native(self.clock_limit - _MARGIN + CLOCK_PER_INSTRUCTION)
             if stop is Stop.NONE:
                 continue
             if stop is not Stop.LIMIT or self._stop_requested or state.pending_signals:
                 return self._external(stop)
 
     def run_to_branch(self) -> Stop:
-        """Run a little: Stop.LIMIT at a taken branch in tier 0, at the end of a cycle in a region."""
+        """Run a little: Stop.LIMIT at a branch in tier 0, at the end of a cycle in a region.
+
+        A branch it has stopped at may have written its link register, which doing it again does not change.
+        """
         self.attach()
-        return self._external(self._run_native(self.state.clock + 1))
+        return self._external(self._run_native(self.state.clock + CLOCK_PER_INSTRUCTION + 1))
 
     def _external(self, stop: Stop) -> Stop:
         if stop is Stop.LIMIT:
@@ -337,7 +340,9 @@ class Vcpu:
                 return stop
 
     def _due(self, limit: int) -> bool:
-        return self._stop_requested or self.state.pending_signals != 0 or self.state.clock >= limit
+        # Tier 0 looks when it is about to execute a branch, and counts that in.
+        is_over = self.state.clock + CLOCK_PER_INSTRUCTION >= limit
+        return self._stop_requested or self.state.pending_signals != 0 or is_over
 
     def _enter(self, following: int | None) -> int:
         state = self.state

@@ -15,6 +15,7 @@ from dbt_disco.process_end import end_as
 
 if TYPE_CHECKING:
     from dbt_disco.argument_parser import ArgumentParser
+    from dbt_disco.linux.exit_status import ExitStatus
     from dbt_disco.linux.strace import Strace
     from dbt_disco.linux_guest import LinuxGuest
 
@@ -95,7 +96,7 @@ def execute(options: Any) -> int:
     except LoadError as error:
         raise CommandError(str(error), error.exit_status) from None
     run_started = perf_counter()
-    status = guest.run()
+    status = _run_in_lockstep(guest) if options.lockstep else guest.run()
     if options.stats:
         _report(guest, options, run_started)
     guest.vcpu.close()
@@ -134,8 +135,9 @@ def _guest(options: Any) -> LinuxGuest:
         strace=_strace() if options.strace else None,
         observer=_observer(options),
         use_cache=not options.no_cache,
-        count_instructions=bool(options.stats or options.trace),
-        precise_faults=bool(options.trace),
+        python_signals=bool(options.lockstep),
+        count_instructions=bool(options.stats or options.trace or options.lockstep),
+        precise_faults=bool(options.trace or options.lockstep),
     )
 
 
@@ -149,11 +151,30 @@ def _observer(options: Any) -> Any:
     """What stands between vCPU and process; see `LinuxGuest`."""
     if options.trace:
         return _tracer(options)
+    if options.lockstep:
+        from dbt_disco.lockstep.lockstep_vcpu import LockstepVcpu
+
+        leader, follower = options.lockstep
+        return partial(LockstepVcpu, follower_engine=follower, names=_titles(leader, follower))
     if options.stats:
         from dbt_disco.observed_vcpu import TimedVcpu
 
         return TimedVcpu
     return None
+
+
+def _titles(leader: str, follower: str) -> tuple[str, str]:
+    return (leader, follower) if leader != follower else (f"{leader} 1", f"{leader} 2")
+
+
+def _run_in_lockstep(guest: LinuxGuest) -> ExitStatus:
+    from dbt_disco.lockstep.difference import Difference
+
+    try:
+        return guest.run()
+    except Difference as difference:
+        sys.stderr.write(difference.report())
+        raise CommandError(difference.headline()) from None
 
 
 def _tracer(options: Any) -> Any:

@@ -1,0 +1,105 @@
+"""A vCPU that is two: a leader, on which system calls are made, and a follower that must do the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dbt_disco.engine import make_vcpu, native_vcpu
+from dbt_disco.lockstep.difference import Difference
+from dbt_disco.lockstep.memory_mirror import MemoryMirror
+from dbt_disco.lockstep.register_comparison import copy_registers, registers_by_name
+from dbt_disco.observed_vcpu import ObservedVcpu
+from translator.decode import decode
+from translator.state import ExceptionCode, Stop
+
+if TYPE_CHECKING:
+    from dbt_disco.engine import AnyVcpu
+
+_CLOCK_PER_INSTRUCTION: Final = 16
+_NO_LIMIT: Final = 1 << 62
+
+
+class LockstepVcpu(ObservedVcpu):
+    """Stands for the leader towards the process. `run` raises `Difference` when the two disagree."""
+
+    def __init__(self, leader: AnyVcpu, follower_engine: str, names: tuple[str, str]) -> None:
+        super().__init__(leader)
+        self.names = names
+        self._mirror = MemoryMirror(leader.address_space)
+        self.follower = make_vcpu(
+            self._mirror.copy,
+            follower_engine,
+            big_endian=leader.big_endian,
+            wide_fpu=leader.wide_fpu,
+            count_instructions=True,
+            precise_faults=True,
+        )
+        self._stop_requested = False
+
+    def request_stop(self) -> None:
+        """End the run at the next comparison."""
+        self._stop_requested = True
+        self.vcpu.request_stop()
+
+    def run(self) -> Stop:
+        """Run both until the leader needs attention."""
+        self._mirror.update()
+        copy_registers(self.vcpu, self.follower)
+        while not self._stop_requested:
+            stop = self._run_stretch()
+            if stop is not Stop.LIMIT:
+                self._compare_memory()
+                return stop
+        self._stop_requested = False
+        return Stop.LIMIT
+
+    def _run_stretch(self) -> Stop:
+        before = registers_by_name(self.vcpu)
+        stop = self._lead()
+        blocks, follower_stop = self._follow(stop)
+        leading, following = registers_by_name(self.vcpu), registers_by_name(self.follower)
+        if leading != following or self._end(self.vcpu, stop) != self._end(self.follower, follower_stop):
+            ends = (self._end(self.vcpu, stop), self._end(self.follower, follower_stop))
+            raise Difference(self, before, (leading, following), ends, blocks)
+        return stop
+
+    def _lead(self) -> Stop:
+        """Let the leader run a stretch; where it stops at a branch, past that."""
+        stop = self.vcpu.run_to_branch()
+        if stop is not Stop.LIMIT or self.state.in_delay_slot:
+            return stop
+        word = int.from_bytes(self.address_space.read(self.state.pc, 4), "big" if self.big_endian else "little")
+        instruction = decode(word)
+        if instruction is None or not instruction.flow.has_delay_slot:
+            return stop
+        self.vcpu.clock_limit = self.state.clock + 2 * _CLOCK_PER_INSTRUCTION
+        stop = self.vcpu.run()
+        self.vcpu.clock_limit = _NO_LIMIT
+        return stop
+
+    def _follow(self, leaders: Stop) -> tuple[list[int], Stop]:
+        """Let the follower do what the leader has done; returns the blocks it went through, and how it
+        ended."""
+        follower = self.follower
+        target = self.state.clock
+        follower.clock_limit = target + (_CLOCK_PER_INSTRUCTION if leaders is not Stop.LIMIT else 0)
+        blocks = []
+        stop = Stop.LIMIT
+        while stop is Stop.LIMIT and follower.state.clock < follower.clock_limit:
+            blocks.append(follower.state.pc)
+            stop = follower.run() if native_vcpu(follower) else follower.run_to_branch()
+        return blocks, stop
+
+    def _end(self, vcpu: AnyVcpu, stop: Stop) -> str:
+        """How a stretch ended, as it must be the same on both sides."""
+        if stop is Stop.EXCEPTION:
+            return f"exception {ExceptionCode(vcpu.state.exception_code).name}"
+        if stop is Stop.MEMORY_FAULT:
+            return f"fault at {vcpu.state.bad_virtual_address:08x}"
+        return "ran on"
+
+    def _compare_memory(self) -> None:
+        page = next(self._mirror.differing_pages(), None)
+        if page is not None:
+            registers = registers_by_name(self.vcpu)
+            raise Difference(self, registers, (registers, registers), ("", ""), [self.state.pc], page)
