@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 _DIGEST_SIZE: Final = 16
+_KEY_SIZE: Final = 10
 
 
 def cache_directory() -> Path:
@@ -26,7 +27,7 @@ def generation_key() -> str:
     """Names this version of the translator on this host CPU: what is cached under another key is foreign."""
     import translator
 
-    digest = hashlib.blake2b(digest_size=10)
+    digest = hashlib.blake2b(digest_size=_KEY_SIZE)
     root = os.path.dirname(translator.__file__ or "")
     for directory in (root, os.path.join(root, "isa")):
         for file in sorted(os.scandir(directory), key=lambda item: item.name):
@@ -35,6 +36,19 @@ def generation_key() -> str:
                 digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}\n".encode())
     digest.update(_host_cpu())
     return digest.hexdigest()
+
+
+def generations() -> list[Path]:
+    """The directories of all generations in the cache directory, where other things may be too."""
+    try:
+        found = list(cache_directory().iterdir())
+    except OSError:
+        return []
+    return sorted(path for path in found if _is_generation_key(path.name) and path.is_dir())
+
+
+def _is_generation_key(name: str) -> bool:
+    return len(name) == 2 * _KEY_SIZE and set(name) <= set("0123456789abcdef")
 
 
 def _host_cpu() -> bytes:
