@@ -17,11 +17,11 @@ from translator.state import CpuState
 class NativeCode:
     """One per process and byte order: the arena holds the interpreter first, then translations."""
 
-    def __init__(self, *, big_endian: bool, cache: DiskCache) -> None:
+    def __init__(self, *, big_endian: bool, cache: DiskCache, profiles: bool) -> None:
         self.arena: Final = CodeArena()
         self.interpreter: Final = _load_or_compile(
-            f"interpreter-{'big' if big_endian else 'little'}.o",
-            lambda: _interpreter_ir(big_endian),
+            f"{'profiler' if profiles else 'interpreter'}-{'big' if big_endian else 'little'}.o",
+            lambda: _interpreter_ir(big_endian, profiles),
             self.arena,
             cache,
         )
@@ -53,15 +53,15 @@ class NativeCode:
 
 
 @cache
-def native_code(big_endian: bool, use_cache: bool = True) -> NativeCode:
-    """The process's native code for guests of one byte order."""
-    return NativeCode(big_endian=big_endian, cache=DiskCache(enabled=use_cache))
+def native_code(big_endian: bool, use_cache: bool = True, profiles: bool = False) -> NativeCode:
+    """The process's native code for guests of one byte order; `profiles`: see `handlers_ir`."""
+    return NativeCode(big_endian=big_endian, cache=DiskCache(enabled=use_cache), profiles=profiles)
 
 
-def _interpreter_ir(big_endian: bool) -> str:
+def _interpreter_ir(big_endian: bool, profiles: bool) -> str:
     from translator.handlers import handlers_ir
 
-    return handlers_ir(big_endian)
+    return handlers_ir(big_endian, profiles)
 
 
 def _load_or_compile(name: str, ir: Callable[[], str], arena: CodeArena, cache: DiskCache) -> LoadedObject:

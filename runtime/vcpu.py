@@ -56,13 +56,17 @@ class Vcpu:
         count_instructions: bool = False,
         precise_faults: bool = False,
         program_key: str = "",
+        profiles: bool = False,
     ) -> None:
-        """`program_key` names what will run: words decoded by earlier runs of it are taken from the disk cache."""
+        """`program_key` names what will run: words decoded by earlier runs of it are taken from the disk cache.
+
+        `profiles`, for the interpreter alone: `entries.counter` tells how often each instruction was executed.
+        """
         self.address_space = address_space
         self.big_endian = big_endian
         self._byte_order: Final[Literal["big", "little"]] = "big" if big_endian else "little"
         self.state = CpuState()
-        self.native: Final = native_code(big_endian, use_cache)
+        self.native: Final = native_code(big_endian, use_cache, profiles)
         cache = DiskCache(enabled=use_cache)
         self.entries: Final = EntryTable(
             self.native.handlers,
@@ -306,7 +310,9 @@ class Vcpu:
         """
         state = self.state
         while True:
-            if state.float_checked != self._float_checked:  # by ctc1, or by the caller (sigreturn, a debugger)
+            if (
+                state.float_checked != self._float_checked
+            ):  # by ctc1, or by the caller (sigreturn, a debugger)
                 self._float_checked = state.float_checked
                 self.translations.mode_changed()
             state.limit = limit

@@ -72,7 +72,8 @@ def compile_ir(
         manager.add_instruction_combine_pass()
         manager.add_simplify_cfg_pass()
         manager.run(module, builder)
-    object_code = machine.emit_object(module)
     if not listing:
-        return Compiled(object_code)
-    return Compiled(object_code, str(module), machine.emit_assembly(module))
+        return Compiled(machine.emit_object(module))
+    optimised = str(module)  # generating code changes the module
+    assembly = machine.emit_assembly(llvm.parse_assembly(optimised))
+    return Compiled(machine.emit_object(module), optimised, assembly)

@@ -100,8 +100,11 @@ class _Registers:
 class HandlerCpu(NativeCpu):
     """Registers in the CPU state, operands in the entry, control through `next`."""
 
-    def __init__(self, builder: FunctionBuilder, big_endian: bool, encoding: Encoding | None) -> None:
+    def __init__(
+        self, builder: FunctionBuilder, big_endian: bool, encoding: Encoding | None, *, profiles: bool = False
+    ) -> None:
         super().__init__(builder, big_endian, FloatChecking.BY_STATE)
+        self._profiles = profiles
         self.gpr: RegisterFile = _Registers(self, "gpr", 4, 32)
         self.fpr32: RegisterFile = _Registers(self, "fpr", 4, 32)
         self.fpr64: RegisterFile = _Registers(self, "fpr", 4, 64)
@@ -189,8 +192,9 @@ class HandlerCpu(NativeCpu):
         store_field(builder, "bad_virtual_address", target.typed())
         self._go_to(field_pointer(builder, "address_error_entry"), counted=False)
         builder.block(aligned)
-        note = builder.assign("note", f"getelementptr i8, ptr %entry, i64 {LAST_TARGET_OFFSET}")
-        builder.emit(f"store {target.typed()}, ptr {note}")
+        if not self._profiles:
+            note = builder.assign("note", f"getelementptr i8, ptr %entry, i64 {LAST_TARGET_OFFSET}")
+            builder.emit(f"store {target.typed()}, ptr {note}")
         self._go_to(entry_of_address(builder, target))
 
     def jump_in_segment(self, index: IrValue) -> None:
@@ -214,7 +218,7 @@ class HandlerCpu(NativeCpu):
         clock = slot + IrValue(builder, "%bias", 64)
         limit = IrValue(builder, load_field(builder, "limit", "i64"), 64)
         self._stop_if(limit.le_unsigned(clock), Stop.LIMIT)
-        if counted:
+        if counted and not self._profiles:
             pointer = builder.assign("at", f"getelementptr i8, ptr {target}, i64 {COUNTER_OFFSET}")
             count = builder.value("count", f"load i32, ptr {pointer}", 32) + 1
             builder.emit(f"store {count.typed()}, ptr {pointer}")
@@ -232,6 +236,14 @@ class HandlerCpu(NativeCpu):
             store_field(self.builder, "hot_target", address_of_entry(self.builder, hot_target).typed())
         leave(self.builder, stop)
         self.builder.block(staying)
+
+    def count_execution(self) -> None:
+        """Count in the entry how often this instruction is executed, up to 2³² − 1."""
+        builder = self.builder
+        pointer = builder.assign("counter", f"getelementptr i8, ptr %entry, i64 {COUNTER_OFFSET}")
+        before = builder.assign("executions", f"load i32, ptr {pointer}")
+        after = builder.assign("executions", f"call i32 @llvm.uadd.sat.i32(i32 {before}, i32 1)")
+        builder.emit(f"store i32 {after}, ptr {pointer}")
 
     def finish(self) -> None:
         """End the handler: go to the next entry, unless a branch has gone elsewhere."""
@@ -280,9 +292,11 @@ def function(name: str, builder: FunctionBuilder, attributes: str = "nounwind") 
     return f"define {CONVENTION} void @{name}({PARAMETERS}) {attributes} {{\n{body}\n}}\n"
 
 
-def _instruction_handler(encoding: Encoding, big_endian: bool) -> str:
+def _instruction_handler(encoding: Encoding, big_endian: bool, profiles: bool) -> str:
     builder = FunctionBuilder()
-    cpu = HandlerCpu(builder, big_endian, encoding)
+    cpu = HandlerCpu(builder, big_endian, encoding, profiles=profiles)
+    if profiles:
+        cpu.count_execution()
     encoding.semantics(cpu, _Operands(builder, encoding))
     cpu.finish()
     return function(handler_symbol(encoding.mnemonic), builder)
@@ -470,13 +484,17 @@ faulted:
 _DECLARATIONS = """\
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.readcyclecounter()
+declare i32 @llvm.uadd.sat.i32(i32, i32)
 """
 
 
-def handlers_ir(big_endian: bool) -> str:
-    """The whole interpreter as one LLVM module."""
+def handlers_ir(big_endian: bool, profiles: bool = False) -> str:
+    """The whole interpreter as one LLVM module.
+
+    `profiles`: the counters in the entries count executions of each instruction, and nothing is ever hot.
+    """
     parts = [FIRST_HANDLER_IR, _undecoded_handler(big_endian), ENTER_IR]
-    parts += [_instruction_handler(encoding, big_endian) for encoding in ENCODINGS.values()]
+    parts += [_instruction_handler(encoding, big_endian, profiles) for encoding in ENCODINGS.values()]
     parts += [_leave_routine(stop) for stop in Stop if stop not in (Stop.NONE, Stop.MEMORY_FAULT)]
     parts.append(_raising_handler("reserved_instruction", ExceptionCode.RI))
     parts.append(_raising_handler("coprocessor_2_unusable", ExceptionCode.CPU, 2))

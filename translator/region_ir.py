@@ -22,6 +22,7 @@ from translator.predecode import ENTRY_SIZE
 from translator.region import Block, Region
 from translator.region_cpu import RegionCpu, RegionOperands, is_float_control, load_from_state, store_to_state
 from translator.region_variables import Variable
+from translator.source_lines import SourceLines
 from translator.state import ExceptionCode, Stop
 from translator.translation import AccessPoint, Mode
 from translator.window_access import STACKMAP_DECLARATION
@@ -39,7 +40,7 @@ class RegionIr:
 
 
 def emit_region(region: Region, mode: Mode, source_lines: bool = False) -> RegionIr:
-    """Translate `region`. `source_lines` adds debug locations whose line is the guest address / 4."""
+    """Translate `region`. `source_lines` adds debug locations that name the guest instructions."""
     return _RegionEmitter(region, mode, source_lines).emit()
 
 
@@ -49,10 +50,10 @@ class _RegionEmitter:
     def __init__(self, region: Region, mode: Mode, source_lines: bool) -> None:
         self.region = region
         self.mode = mode
-        self.source_lines = source_lines
+        self.source_lines = SourceLines() if source_lines else None
         self.builder = FunctionBuilder()
         self.access_points: list[AccessPoint] = []
-        self.deferred: list[tuple[int, Callable[[], list[str]]]] = []
+        self.deferred: list[tuple[int, str, Callable[[], list[str]]]] = []
         self.retreating = region.retreating_edges()
         self.written_in: dict[int, set[Variable]] = {}
         self.dirty_at: dict[int, set[Variable]] = {}
@@ -68,12 +69,13 @@ class _RegionEmitter:
             self.emit_block(block)
         self.find_dirty()
         body = self.resolve()
+        self.builder.suffix = ""
         entries = {pc: f"region_{self.region.seed:08x}_entry_{pc:08x}" for pc in self.region.entries}
         prologue = self.prologue()
         name = f"region_{self.region.seed:08x}"
         text = "\n".join(
             [
-                f"define internal {CONVENTION} void @{name}({PARAMETERS}) {_ATTRIBUTES} {{",
+                f"define internal {CONVENTION} void @{name}({PARAMETERS}) {_ATTRIBUTES}{self.scope()} {{",
                 *prologue,
                 *body,
                 "}",
@@ -88,8 +90,13 @@ class _RegionEmitter:
             intrinsic_declarations(text),
             float_declarations(text),
             UNLIKELY_METADATA,
+            self.source_lines.metadata() if self.source_lines else "",
         ]
         return RegionIr("\n".join([text, *declarations]), entries, self.access_points)
+
+    def scope(self) -> str:
+        """What the function's definition says of its debug information."""
+        return self.source_lines.scope if self.source_lines else ""
 
     # Blocks.
 
@@ -112,6 +119,8 @@ class _RegionEmitter:
 
     def emit_instruction(self, pc: int, instruction: Any) -> None:
         self.cpu.instruction_address = pc
+        if self.source_lines:
+            self.builder.suffix = self.source_lines.suffix(pc)
         instruction.encoding.semantics(self.cpu, RegionOperands(self.builder, instruction))
         if instruction.flow is Flow.EXCEPTION:
             self.builder.emit("unreachable")
@@ -290,7 +299,7 @@ class _RegionEmitter:
         return self.cpu.condition.select(target, self.builder.constant(self.block.end, 32))
 
     def defer(self, produce: Callable[[], list[str]]) -> None:
-        self.deferred.append((len(self.builder.lines), produce))
+        self.deferred.append((len(self.builder.lines), self.builder.suffix, produce))
         self.builder.lines.append("")
 
     def defer_stores(self) -> None:
@@ -368,9 +377,9 @@ class _RegionEmitter:
         """The body's lines with what was deferred put in."""
         lines: list[str] = []
         position = 0
-        for at, produce in self.deferred:
+        for at, suffix, produce in self.deferred:
             lines += self.builder.lines[position:at]
-            lines += produce()
+            lines += [line + suffix for line in produce()]
             position = at + 1
         return lines + self.builder.lines[position:]
 
