@@ -22,19 +22,19 @@ from runtime.host_memory import (
     map_memory,
     unmap_memory,
 )
-from translator.decode import decode
+from translator.decode import UNUSABLE_COPROCESSOR, decode
 from translator.float_mode import is_reserved
 from translator.predecode import (
     COUNTER_OFFSET,
     DECODE_CACHE_BITS,
     DECODE_HASH_MULTIPLIER,
     ENTRY_SIZE,
+    coprocessor_unusable_symbol,
     handler_symbol,
     pack_entry,
 )
 
 _HASH_SIZE: Final = ENTRY_SIZE << DECODE_CACHE_BITS
-_COP2_OPCODES: Final = frozenset({0x12, 0x32, 0x36, 0x3A, 0x3E})
 _SAVED_WORDS: Final = 1 << 16
 """Words kept on disk, and new ones remembered, at most."""
 
@@ -105,8 +105,9 @@ class DecodedWords:
     def _decoded(self, word: int) -> bytes:
         instruction = decode(word)
         if instruction is None or is_reserved(instruction.encoding, word, self._wide_fpu):
-            unusable = word >> 26 in _COP2_OPCODES
-            handler = self._handlers["coprocessor_2_unusable" if unusable else "reserved_instruction"]
+            unusable = UNUSABLE_COPROCESSOR.get(word >> 26)
+            name = "reserved_instruction" if unusable is None else coprocessor_unusable_symbol(unusable)
+            handler = self._handlers[name]
             return handler.to_bytes(4, "little") + bytes(ENTRY_SIZE - 4)
         encoding = instruction.encoding
         handler = self._handlers[handler_symbol(encoding.mnemonic)]

@@ -84,6 +84,11 @@ def gpr_destination(encoding: Encoding) -> str | None:
     return named[0] if named else None
 
 
+def reads_gpr_destination(encoding: Encoding) -> bool:
+    """Whether the instruction also reads the general register it writes by a field."""
+    return Location("gpr", gpr_destination(encoding)) in dataflow(encoding).reads
+
+
 class UnknownValue(Value):
     """A value of which only the width is known."""
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from translator import isa
 from translator.algebra import RegisterFile
+from translator.dataflow import reads_gpr_destination
+from translator.decode import UNUSABLE_COPROCESSOR
 from translator.encoding import ENCODINGS, Encoding, Flow
 from translator.float_ir import FloatChecking
 from translator.float_routines import float_declarations, float_routines_ir
@@ -34,10 +36,11 @@ from translator.predecode import (
     IMMEDIATE_OFFSET,
     LAST_TARGET_OFFSET,
     OPERANDS_OFFSET,
+    coprocessor_unusable_symbol,
     handler_symbol,
     operand_index,
 )
-from translator.state import OFFSET, CpuState, ExceptionCode, Stop
+from translator.state import GPR_SINK, OFFSET, CpuState, ExceptionCode, Stop
 
 assert isa  # importing it fills ENCODINGS
 
@@ -46,7 +49,10 @@ ARGUMENT_REGISTERS = ("r15", "rdi", "rsi")
 
 
 class _Operands:
-    """Operand fields, read from the entry. Register fields come as operand-byte numbers (`_Selector`)."""
+    """Operand fields, read from the entry. Register fields come as operand-byte numbers (`pack_entry`).
+
+    Each is read once, at its first use: a store of the instruction's own may empty its entry.
+    """
 
     def __init__(self, builder: FunctionBuilder, encoding: Encoding) -> None:
         self._builder = builder
@@ -54,6 +60,11 @@ class _Operands:
 
     def __getattr__(self, name: str) -> Any:
         shift, _ = self._encoding.fields[name]
+        value = self._load(name, shift)
+        setattr(self, name, value)
+        return value
+
+    def _load(self, name: str, shift: int) -> IrValue:
         if name in ("imm", "uimm", "offset", "index"):
             pointer = self._builder.assign("at", f"getelementptr i8, ptr %entry, i64 {IMMEDIATE_OFFSET}")
             return self._builder.value(name, f"load i32, ptr {pointer}", 32)
@@ -65,8 +76,18 @@ class _Operands:
 class _Registers:
     """A register file in the CPU state: element `register` of `stride` bytes, read as `width` bits."""
 
-    def __init__(self, cpu: HandlerCpu, field: str, stride: int, width: int, high: bool = False) -> None:
+    def __init__(
+        self,
+        cpu: HandlerCpu,
+        field: str,
+        stride: int,
+        width: int,
+        *,
+        high: bool = False,
+        reads_destination: bool = False,
+    ) -> None:
         self._cpu = cpu
+        self._reads_destination = reads_destination
         self._field = field
         self._stride = stride
         self._width = width
@@ -80,6 +101,8 @@ class _Registers:
         return builder.assign(self._field, f"getelementptr i8, ptr %state, i64 {index.name}")
 
     def __getitem__(self, register: IrValue | int) -> IrValue:
+        if self._reads_destination and isinstance(register, IrValue):
+            register = register & GPR_SINK - 1  # the sink is where $zero is written; read, it is $zero
         pointer = self._pointer(register)
         if self._width == 1:
             return self._cpu.builder.value("bit", f"load i8, ptr {pointer}", 8).trunc(1)
@@ -105,7 +128,9 @@ class HandlerCpu(NativeCpu):
     ) -> None:
         super().__init__(builder, big_endian, FloatChecking.BY_STATE)
         self._profiles = profiles
-        self.gpr: RegisterFile = _Registers(self, "gpr", 4, 32)
+        self.gpr: RegisterFile = _Registers(
+            self, "gpr", 4, 32, reads_destination=encoding is not None and reads_gpr_destination(encoding)
+        )
         self.fpr32: RegisterFile = _Registers(self, "fpr", 4, 32)
         self.fpr64: RegisterFile = _Registers(self, "fpr", 4, 64)
         self.fpr_high: RegisterFile = _Registers(self, "fpr", 4, 32, high=True)
@@ -497,7 +522,9 @@ def handlers_ir(big_endian: bool, profiles: bool = False) -> str:
     parts += [_instruction_handler(encoding, big_endian, profiles) for encoding in ENCODINGS.values()]
     parts += [_leave_routine(stop) for stop in Stop if stop not in (Stop.NONE, Stop.MEMORY_FAULT)]
     parts.append(_raising_handler("reserved_instruction", ExceptionCode.RI))
-    parts.append(_raising_handler("coprocessor_2_unusable", ExceptionCode.CPU, 2))
+    for coprocessor in sorted(set(UNUSABLE_COPROCESSOR.values())):
+        name = coprocessor_unusable_symbol(coprocessor)
+        parts.append(_raising_handler(name, ExceptionCode.CPU, coprocessor))
     parts.append(_address_error_handler())
     parts.append(_stopping_handler("breakpoint", Stop.BREAKPOINT))
     parts += [_leave_region_routine(), _leave_region_to_address_routine(), float_routines_ir()]

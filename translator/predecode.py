@@ -46,6 +46,11 @@ def handler_symbol(mnemonic: str) -> str:
     return "handle_" + mnemonic.replace(".", "_")
 
 
+def coprocessor_unusable_symbol(coprocessor: int) -> str:
+    """The symbol of the handler that raises Coprocessor Unusable for `coprocessor`."""
+    return f"coprocessor_{coprocessor}_unusable"
+
+
 def operand_index(shift: int) -> int:
     """Which operand byte holds the field at bit `shift`: cc fields lie two bits above 16 or 6."""
     return {21: 0, 18: 1, 16: 1, 11: 2, 8: 3, 6: 3}[shift]
