@@ -126,7 +126,7 @@ class HandlerCpu(NativeCpu):
     def __init__(
         self, builder: FunctionBuilder, big_endian: bool, encoding: Encoding | None, *, profiles: bool = False
     ) -> None:
-        super().__init__(builder, big_endian, FloatChecking.BY_STATE)
+        super().__init__(builder, big_endian, FloatChecking.BY_STATE, keeps_loads=False)
         self._profiles = profiles
         self.gpr: RegisterFile = _Registers(
             self, "gpr", 4, 32, reads_destination=encoding is not None and reads_gpr_destination(encoding)
@@ -217,9 +217,8 @@ class HandlerCpu(NativeCpu):
         store_field(builder, "bad_virtual_address", target.typed())
         self._go_to(field_pointer(builder, "address_error_entry"), counted=False)
         builder.block(aligned)
-        if not self._profiles:
-            note = builder.assign("note", f"getelementptr i8, ptr %entry, i64 {LAST_TARGET_OFFSET}")
-            builder.emit(f"store {target.typed()}, ptr {note}")
+        note = builder.assign("note", f"getelementptr i8, ptr %entry, i64 {LAST_TARGET_OFFSET}")
+        builder.emit(f"store {target.typed()}, ptr {note}")
         self._go_to(entry_of_address(builder, target))
 
     def jump_in_segment(self, index: IrValue) -> None:
@@ -516,7 +515,8 @@ declare i32 @llvm.uadd.sat.i32(i32, i32)
 def handlers_ir(big_endian: bool, profiles: bool = False) -> str:
     """The whole interpreter as one LLVM module.
 
-    `profiles`: the counters in the entries count executions of each instruction, and nothing is ever hot.
+    `profiles`: the counters in the entries count executions of each instruction, and nothing is ever hot. That of
+    a register jump's delay slot, where the jump notes its target, is the target + 1.
     """
     parts = [FIRST_HANDLER_IR, _undecoded_handler(big_endian), ENTER_IR]
     parts += [_instruction_handler(encoding, big_endian, profiles) for encoding in ENCODINGS.values()]

@@ -14,6 +14,9 @@ _FIRST: Final = 100
 _SCOPE: Final = _FIRST + 2
 _LOCATION: Final = re.compile(r"^!(\d+) = !DILocation\(line: (\d+)", re.MULTILINE)
 _REFERENCE: Final = re.compile(r"(?:, )?!dbg !(\d+)")
+_LEADING: Final = re.compile(r"(?!enter:)[\w.]*(_[0-9a-f]{8}|\.\d+|LBB\w+):$|\s+%\S+ = phi ")
+"""Labels of blocks, in IR and assembly, but the function's first, and phis."""
+_LABELS_OF_DEBUGGING: Final = (".Ltmp", ".Lfunc", ".Lloc")
 _DIRECTIVE: Final = re.compile(r"^\s*\.loc\s+\d+\s+(\d+)")
 
 
@@ -51,33 +54,52 @@ class SourceLines:
         return "\n".join(lines)
 
 
-def ir_lines(text: str) -> list[tuple[int | None, str]]:
-    """The functions of an IR module, line by line, each with the guest address it came from."""
+Line = tuple[int | None, str]
+"""A guest address, and a line that came from the instruction there; labels and phis go with what they lead to."""
+
+
+def ir_lines(text: str) -> list[Line]:
+    """The functions of an IR module, line by line."""
     addresses = {number: int(line) << 2 for number, line in _LOCATION.findall(text)}
-    lines: list[tuple[int | None, str]] = []
+    lines: list[Line] = []
     inside = False
     for line in text.splitlines():
         inside = inside or line.startswith("define ")
-        if inside:
+        if inside and line:
             reference = _REFERENCE.search(line)
             address = addresses.get(reference[1]) if reference else None
-            lines.append((address or None, _REFERENCE.sub("", line)))
+            lines.append((address or None, _REFERENCE.sub("", line).partition(" ; preds")[0].rstrip()))
         inside = inside and line != "}"
-    return lines
+    return _leading_lines_placed(lines)
 
 
-def assembly_lines(text: str) -> list[tuple[int | None, str]]:
-    """Instructions and labels of host assembly, each with the guest address it came from."""
+def assembly_lines(text: str) -> list[Line]:
+    """Instructions and labels of host assembly."""
     address: int | None = None
-    lines: list[tuple[int | None, str]] = []
+    in_code = True
+    lines: list[Line] = []
     for line in text.splitlines():
+        content = line.partition("#")[0].rstrip()
         directive = _DIRECTIVE.match(line)
         if directive:
             address = int(directive[1]) << 2 or None
-        stripped = line.split("#")[0].rstrip()
-        is_label = stripped.endswith(":") and not stripped.startswith((".Ltmp", ".Lfunc", ".Lloc"))
-        if is_label and not stripped.startswith(".L"):
-            address = None
-        if is_label or (stripped.startswith("\t") and not stripped.startswith("\t.")):
-            lines.append((None if is_label else address, stripped))
-    return lines
+        elif content.startswith(("\t.text", "\t.section")):
+            in_code = content.split()[0] == ".text" or ".text" in content
+        elif content.endswith(":") and not content.startswith("."):
+            address = None  # a function
+        is_label = content.endswith(":") and not content.startswith(_LABELS_OF_DEBUGGING)
+        if in_code and (is_label or (content.startswith("\t") and not content.startswith("\t."))):
+            lines.append((None if is_label else address, content))
+    return _leading_lines_placed(lines)
+
+
+def _leading_lines_placed(lines: list[Line]) -> list[Line]:
+    """Give labels of blocks, and the phis behind them, the address of the instruction that follows."""
+    placed: list[Line] = []
+    following: int | None = None
+    for address, line in reversed(lines):
+        is_leading = _LEADING.match(line) is not None
+        if not is_leading:
+            following = address
+        placed.append((address or (following if is_leading else None), line))
+    return placed[::-1]
