@@ -83,7 +83,10 @@ class CompileService:
         self._covered = set()
 
     def take(self) -> list[tuple[int, Translation | None]]:
-        """(seed, translation) of all requests finished since the last call; None: nothing to translate."""
+        """(seed, translation) of all requests finished since the last call.
+
+        None: there was nothing to translate, it was part of a region already, or the worker died of it.
+        """
         results = []
         while True:
             try:

@@ -162,10 +162,10 @@ class Translations:
             self._enabled = False
         for seed, translation in self._service.take():
             if translation is None:
-                self._requested.discard(seed)
-                self._vcpu.entries.reset_counter(seed)
-                continue
-            if self._install(translation):
+                if seed in self._covered:  # it was left out for that; it may get hot all the same
+                    self._requested.discard(seed)
+                    self._vcpu.entries.reset_counter(seed)
+            elif self._install(translation):
                 self._cache.store(self._cache_name(seed), translation.to_bytes())
             else:
                 self.counts.outdated += 1
@@ -341,8 +341,11 @@ class Translations:
 
     # Faults.
 
-    def recover_state(self, host_pc: int) -> None:
-        """Write the guest's registers, as they were at a host fault in a region, to the CPU state."""
+    def recover_state(self, host_pc: int) -> bool:
+        """Write the guest's registers, as they were at a host fault in a region, to the CPU state.
+
+        False if the region cannot tell: pc is then that of its seed, and registers are some earlier ones.
+        """
         offset = host_pc - self._vcpu.native.arena.base
         index = bisect_right(self._by_offset, offset, key=lambda item: item[0])
         if not index:
@@ -351,7 +354,7 @@ class Translations:
         if not region.translation.precise:
             self._vcpu.state.pc = region.translation.seed
             self._vcpu.state.in_delay_slot = 0
-            return
+            return False
         if region.stack_maps is None:
             region.stack_maps = StackMaps(region.loaded.stack_maps)
         stack_map = region.stack_maps.before(offset)
@@ -372,6 +375,7 @@ class Translations:
         for (at, kind), value in zip(point.variables, values, strict=True):
             size = _TYPE_SIZE[kind]
             ctypes.memmove(base + at, (value & (1 << 8 * size) - 1).to_bytes(size, "little"), size)
+        return True
 
     def _value(self, location: Location) -> int:
         state = self._vcpu.state
