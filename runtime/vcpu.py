@@ -13,10 +13,20 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Final, Literal
 
-from runtime.address_space import CODE, CODE_BYTES, EXEC, PAGE_SHIFT, PAGE_SIZE, WRITE, AddressSpace
+from runtime.address_space import (
+    CODE,
+    CODE_BYTES,
+    EXEC,
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    WRITE,
+    AddressSpace,
+    GuestFault,
+)
 from runtime.breakpoints import Breakpoints
 from runtime.disk_cache import DiskCache
 from runtime.entry_table import EntryTable
+from runtime.fault_address import reported_address
 from runtime.host_faults import SAVED_BIAS, SAVED_ENTRY, SAVED_NEXT, SAVED_PAGE_FAULT_ERROR, function_address
 from runtime.native_code import native_code
 from runtime.translations import Translations
@@ -265,7 +275,7 @@ class Vcpu:
     def _run_stretch(self, remaining: int) -> Stop:
         """Run to the next branch or delay slot, or `remaining` instructions if that is nearer."""
         if self.state.in_delay_slot:
-            return self._step_delay_slot()
+            return self._run_alone()
         ends = self._ends_of_stretch(remaining)
         breakpoint_handler = self.native.handlers["breakpoint"]
         with self.translations.suspended(self.state.pc, ends[-1]):
@@ -279,34 +289,45 @@ class Vcpu:
                     if self.entries.handler(pc) == breakpoint_handler:
                         self.entries.set_handler(pc, handler)
 
-    def _step_delay_slot(self) -> Stop:
-        """Run the instruction in the delay slot alone: its `next` is an entry that stops."""
+    def _run_alone(self) -> Stop:
+        """Do the instruction at pc, which is no branch, and no other; NONE if it is done.
+
+        Its `next` is an entry that stops. A store to its own page gets through: once the page is no longer
+        protected it stays so until the instruction is done.
+        """
         state = self.state
-        target = state.branch_target
-        with self.translations.suspended(state.pc, state.pc):
-            stop = self._run_native(_NO_LIMIT, ctypes.addressof(state) + CpuState.step_entry.offset)
-        if stop is Stop.BREAKPOINT:
-            state.pc = target
-            state.in_delay_slot = 0
-        elif state.in_delay_slot:
-            state.branch_target = target
-        return stop
+        pc, in_delay_slot = state.pc, state.in_delay_slot
+        following = state.branch_target if in_delay_slot else pc + 4 & 0xFFFF_FFFF
+        entry, step_entry = self.entries.address(pc), ctypes.addressof(state) + CpuState.step_entry.offset
+        with self.translations.suspended(pc, pc):
+            while self._fetch_faults() is None:
+                self.entries.fill(pc, self._word(pc))
+                stop = self._enter(entry, step_entry)
+                if not self.address_space.page_flags[pc >> PAGE_SHIFT] & CODE:
+                    self.entries.set_handler(pc, 0)
+                if stop is Stop.BREAKPOINT:
+                    state.pc, state.in_delay_slot = following, 0
+                    return Stop.NONE
+                state.branch_target = following
+                if stop is not Stop.FPU_MODE and not (stop is Stop.MEMORY_FAULT and self._is_store_to_code()):
+                    return stop
+        return Stop.MEMORY_FAULT
 
     def _ends_of_stretch(self, remaining: int) -> list[int]:
         pc = self.state.pc
         for _ in range(remaining):
             if not self.address_space.page_flags[pc >> PAGE_SHIFT] & EXEC:
                 break
-            instruction = decode(int.from_bytes(self.address_space.read(pc, 4), self._byte_order))
+            instruction = decode(self._word(pc))
             pc = pc + 4 & 0xFFFF_FFFF
             if instruction is not None and instruction.flow.has_delay_slot:
                 return [pc, pc + 4 & 0xFFFF_FFFF] if instruction.flow is Flow.BRANCH_LIKELY else [pc]
         return [pc]
 
-    def _run_native(self, limit: int, following: int | None = None) -> Stop:
+    def _run_native(self, limit: int) -> Stop:
         """Enter native code until a stop that is not the engine's own affair.
 
-        `following`: the entry to run after the delay slot at pc, instead of the branch target's.
+        NONE: after a store to a code page while stores are exact, since it may have emptied planted entries.
         """
         state = self.state
         while True:
@@ -322,22 +343,21 @@ class Vcpu:
                 return Stop.LIMIT
             if state.pc & 3:
                 return self._address_error()
-            faulted = self._enter(following)
-            stop = Stop.MEMORY_FAULT if faulted else Stop(state.stop)
-            if stop is Stop.MEMORY_FAULT:
-                self._recover_state()
-            if state.dirty_count:
-                self._drop_dirty_pages()
+            entry = self.entries.address(state.pc)
+            in_slot = state.in_delay_slot
+            following = self.entries.address(state.branch_target) if in_slot else entry + ENTRY_SIZE
+            stop = self._enter(entry, following)
             if stop is Stop.UNDECODED:
                 outcome = self._meet_undecoded()
                 if outcome is not None:
                     return outcome
             elif stop is Stop.MEMORY_FAULT:
-                if not self._is_store_to_code():
-                    state.stop = stop
+                if self._is_store_to_code():
+                    # Translating again, or decoding, would protect the page again before the store is done.
+                    self.translations.counts.stepped += self.translations.translates_all
+                    stop = self._run_alone()
+                if stop is not Stop.NONE or state.exact_stores:
                     return stop
-                if state.exact_stores:
-                    return Stop.NONE  # the breakpoints of this stretch may have been dropped
             elif stop is Stop.HOT:
                 self.translations.hot(state.hot_target)
             elif stop is Stop.FPU_MODE:
@@ -350,17 +370,17 @@ class Vcpu:
         is_over = self.state.clock + CLOCK_PER_INSTRUCTION >= limit
         return self._stop_requested or self.state.pending_signals != 0 or is_over
 
-    def _enter(self, following: int | None) -> int:
+    def _enter(self, entry: int, following: int) -> Stop:
+        """Enter native code at an entry, the one of pc, and with the one to run after it; why it came back."""
         state = self.state
-        entry = self.entries.address(state.pc)
-        state.last_branch = 0
-        if state.in_delay_slot:
-            state.last_branch = entry - ENTRY_SIZE
-            following = following or self.entries.address(state.branch_target)
-        else:
-            following = entry + ENTRY_SIZE
+        state.last_branch = entry - ENTRY_SIZE if state.in_delay_slot else 0
         bias = state.clock + ENTRY_SIZE - following & 0xFFFF_FFFF_FFFF_FFFF
-        return self._enter_native(ctypes.addressof(state), entry, following, bias)
+        if self._enter_native(ctypes.addressof(state), entry, following, bias):
+            state.stop = Stop.MEMORY_FAULT
+            self._recover_state()
+        if state.dirty_count:
+            self._drop_dirty_pages()
+        return Stop(state.stop)
 
     def _address_error(self) -> Stop:
         state = self.state
@@ -372,12 +392,10 @@ class Vcpu:
     def _meet_undecoded(self) -> Stop | None:
         """Decode or translate the instruction at pc; a Stop if that ends the run."""
         state = self.state
-        page = state.pc >> PAGE_SHIFT
-        if not self.address_space.page_flags[page] & EXEC:
-            state.stop = Stop.MEMORY_FAULT
-            state.bad_virtual_address = state.pc
-            return Stop.MEMORY_FAULT
-        self.address_space.mark_code(page)
+        fault = self._fetch_faults()
+        if fault is not None:
+            return fault
+        self.address_space.mark_code(state.pc >> PAGE_SHIFT)
         translates = self.translations.translates_all and not self.translations.is_set_aside(state.pc)
         if self._is_stepping or state.in_delay_slot:
             self._decode(1)
@@ -386,6 +404,22 @@ class Vcpu:
         elif not self.translations.translate_now(state.pc):
             return self._step_untranslated()
         return None
+
+    def _fetch_faults(self) -> Stop | None:
+        """MEMORY_FAULT if the instruction at pc cannot be fetched: not executable, or beyond its file's end."""
+        state = self.state
+        try:
+            if self.address_space.page_flags[state.pc >> PAGE_SHIFT] & EXEC:
+                self._word(state.pc)
+                return None
+        except GuestFault:
+            pass
+        state.stop = Stop.MEMORY_FAULT
+        state.bad_virtual_address = state.pc
+        return Stop.MEMORY_FAULT
+
+    def _word(self, pc: int) -> int:
+        return int.from_bytes(self.address_space.read(pc, 4), self._byte_order)
 
     def _decode(self, count: int) -> None:
         """Fill the entry of pc, and up to `count` in all as far as straight-line code goes on its page."""
@@ -421,15 +455,17 @@ class Vcpu:
                 f"host fault at {state.fault_host_pc:#x} on {state.fault_address:#x}, which is not guest memory"
             )
         state.bad_virtual_address = address & 0xFFFF_FFFF
-        if not self.native.is_interpreter(state.fault_host_pc):
-            self.translations.recover_state(state.fault_host_pc)
-            return
         registers = state.fault_registers
-        entry, following = registers[SAVED_ENTRY], registers[SAVED_NEXT]
-        state.pc = self.entries.pc_of(entry)
-        state.branch_target = self.entries.pc_of(following)
-        state.in_delay_slot = state.last_branch == entry - ENTRY_SIZE
-        state.clock = following + registers[SAVED_BIAS] - ENTRY_SIZE & 0xFFFF_FFFF_FFFF_FFFF
+        if self.native.is_interpreter(state.fault_host_pc):
+            entry, following = registers[SAVED_ENTRY], registers[SAVED_NEXT]
+            state.pc = self.entries.pc_of(entry)
+            state.branch_target = self.entries.pc_of(following)
+            state.in_delay_slot = state.last_branch == entry - ENTRY_SIZE
+            state.clock = following + registers[SAVED_BIAS] - ENTRY_SIZE & 0xFFFF_FFFF_FFFF_FFFF
+        elif not self.translations.recover_state(state.fault_host_pc):
+            return
+        if not registers[SAVED_PAGE_FAULT_ERROR] & _WRITE_FAULT and self._fetch_faults() is None:
+            state.bad_virtual_address = reported_address(state, self._word(state.pc), address & 0xFFFF_FFFF)
 
     def _is_store_to_code(self) -> bool:
         """A store that was only refused because its page holds decoded code: drop that, let it be repeated."""

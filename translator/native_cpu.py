@@ -43,11 +43,14 @@ class NativeCpu(FloatLowering):
 
     xlen = 32
 
-    def __init__(self, builder: FunctionBuilder, big_endian: bool, checking: FloatChecking) -> None:
+    def __init__(
+        self, builder: FunctionBuilder, big_endian: bool, checking: FloatChecking, *, keeps_loads: bool
+    ) -> None:
+        """`keeps_loads`: loads are done even if nothing uses what they load, as they may fault."""
         super().__init__(builder, checking)
         self.builder = builder
         self.big_endian = big_endian
-        self.access = WindowAccess(builder, "%memory", big_endian)
+        self.access = WindowAccess(builder, "%memory", big_endian, keeps_loads=keeps_loads)
 
     def constant(self, number: int, width: int | None = None) -> IrValue:
         return self.builder.constant(number, width or self.xlen)
@@ -110,7 +113,6 @@ class NativeCpu(FloatLowering):
         self.trap_if((address & 3).ne(0), ExceptionCode.ADES, address)
         linked = self.read("link_valid").ne(0) & self.read("link_address").eq(address)
         expected = self.read("link_value")
-        self.write("link_valid", self.constant(0))
         before, attempt, done = (builder.label(name) for name in ("sc_before", "sc_attempt", "sc_done"))
         builder.emit(f"br label %{before}")
         builder.block(before)
@@ -121,7 +123,9 @@ class NativeCpu(FloatLowering):
         self.after_access()
         builder.emit(f"br label %{done}")
         builder.block(done)
-        return builder.value("sc", f"phi i1 [ false, %{before} ], [ {stored.name}, %{attempt} ]", 1)
+        success = builder.value("sc", f"phi i1 [ false, %{before} ], [ {stored.name}, %{attempt} ]", 1)
+        self.write("link_valid", self.constant(0))  # not before the exchange, which may fault
+        return success
 
     def trap_if(self, condition: IrValue, code: ExceptionCode, bad_address: IrValue | None = None) -> None:
         """`bad_address` becomes BadVAddr."""

@@ -57,6 +57,9 @@ class _Gprs:
     def __setitem__(self, register: int, value: IrValue) -> None:
         if register:
             self._cpu.put(variables.gpr(register), value)
+        elif self._cpu.loads_here:
+            # A program that loads into $zero wants to see whether it may.
+            self._cpu.builder.emit(f'call void asm sideeffect "", "r"({value.typed()})')
 
 
 class _ConditionCodes:
@@ -144,8 +147,9 @@ class RegionCpu(NativeCpu):
         *,
         big_endian: bool,
         checking: FloatChecking,
+        precise: bool,
     ) -> None:
-        super().__init__(builder, big_endian, checking)
+        super().__init__(builder, big_endian, checking, keeps_loads=precise)
         self._leaving = leaving
         self.layout = layout
         self.gpr = _Gprs(self)
@@ -160,6 +164,7 @@ class RegionCpu(NativeCpu):
         self.known: dict[Variable, IrValue] = {}
         """Current values within the block."""
         self.instruction_address = 0
+        self._last_load: int | None = None
         self.condition: IrValue | None = None
         """Of the branch in the block, once its instruction has been emitted."""
         self.target: IrValue | None = None
@@ -230,6 +235,15 @@ class RegionCpu(NativeCpu):
     @accumulator.setter
     def accumulator(self, value: IrValue) -> None:
         self.put(variables.accumulator(), value)
+
+    @property
+    def loads_here(self) -> bool:
+        """Whether the instruction being emitted has loaded from memory."""
+        return self._last_load == self.instruction_address
+
+    def load(self, address: IrValue, width: int) -> IrValue:
+        self._last_load = self.instruction_address
+        return super().load(address, width)
 
     def before_access(self) -> None:
         self._leaving.note_access()

@@ -61,7 +61,14 @@ class _RegionEmitter:
         self.retired = 0
         checking = FloatChecking.ALWAYS if mode.float_checked else FloatChecking.NEVER
         layout = float_layout(region, mode.wide_fpu)
-        self.cpu = RegionCpu(self.builder, self, layout, big_endian=mode.big_endian, checking=checking)
+        self.cpu = RegionCpu(
+            self.builder,
+            self,
+            layout,
+            big_endian=mode.big_endian,
+            checking=checking,
+            precise=mode.precise,
+        )
         self.in_slot = False
 
     def emit(self) -> RegionIr:

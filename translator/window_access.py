@@ -13,9 +13,13 @@ STACKMAP_DECLARATION = "declare void @llvm.experimental.stackmap(i64, i32, ...)"
 
 
 class WindowAccess:
-    """The window strategy of the load/store builder; `memory` is the operand that holds the base."""
+    """The window strategy of the load/store builder; `memory` is the operand that holds the base.
 
-    def __init__(self, builder: FunctionBuilder, memory: str, big_endian: bool) -> None:
+    Unless it `keeps_loads`, LLVM may drop one whose value is not used, and with it the fault it might have.
+    """
+
+    def __init__(self, builder: FunctionBuilder, memory: str, big_endian: bool, *, keeps_loads: bool) -> None:
+        self._load = "load volatile" if keeps_loads else "load"
         self._builder = builder
         self._memory = memory
         self._big_endian = big_endian
@@ -26,8 +30,8 @@ class WindowAccess:
 
     def load(self, address: IrValue, width: int) -> IrValue:
         pointer = self.pointer(address)
-        # volatile would forbid folding into arithmetic; the stack maps already keep accesses in order.
-        value = self._builder.value("load", f"load i{width}, ptr {pointer}, align 1", width)
+        # volatile forbids folding into arithmetic; stack maps keep accesses in order anyway.
+        value = self._builder.value("load", f"{self._load} i{width}, ptr {pointer}, align 1", width)
         return self._in_guest_order(value)
 
     def store(self, address: IrValue, value: IrValue) -> None:
