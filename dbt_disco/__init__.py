@@ -1,16 +1,18 @@
 """dbt-disco: a virtual machine monitor with a dynamic binary translator for MIPS guests.
 
-import dbt_disco
+The Python API, all of which is in this module's names:
 
-program = dbt_disco.load("hello")
-print(program.run())
+    import dbt_disco
 
-with dbt_disco.Cpu(engine="interpreter") as cpu:
-    cpu.map(0x40_0000, 0x1000)
-    cpu.write_word(0x40_0000, 0x2402_002A)  # addiu $v0, $zero, 42
-    cpu.pc = 0x40_0000
-    cpu.run(count=1)
-    print(cpu.registers["v0"])
+    program = dbt_disco.load("hello")
+    print(program.run())
+
+    with dbt_disco.Cpu(engine="interpreter") as cpu:
+        cpu.map(0x40_0000, 0x1000)
+        cpu.write_word(0x40_0000, 0x2402_002A)  # addiu $v0, $zero, 42
+        cpu.pc = 0x40_0000
+        cpu.run(count=1)
+        print(cpu.registers["v0"])
 """
 
 from __future__ import annotations

@@ -258,8 +258,11 @@ class Vcpu:
             remaining = (self.clock_limit - state.clock) // CLOCK_PER_INSTRUCTION
             with self._stepping():
                 stop = self._run_stretch(remaining)
-            if stop not in (Stop.BREAKPOINT, Stop.NONE) or state.pc in self.breakpoints:
+            if stop not in (Stop.BREAKPOINT, Stop.NONE):
                 return stop
+            if state.pc in self.breakpoints:
+                state.stop = Stop.BREAKPOINT
+                return Stop.BREAKPOINT
         state.stop = Stop.LIMIT
         return self._external(Stop.LIMIT)
 
