@@ -82,6 +82,7 @@ _TEXTS: Final = (
     ("  in the engine's Python code", "seconds.engine"),
     ("  in system calls and signals", "seconds.system_calls"),
     ("  of the compile worker, meanwhile", "seconds.compile_worker"),
+    ("single instructions of side exits", "translations.stepped"),
     ("regions requested", "translations.requested"),
     ("  from the disk cache", "translations.from_cache"),
     ("  installed", "translations.installed"),

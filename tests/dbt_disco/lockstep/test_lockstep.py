@@ -91,8 +91,8 @@ def test_default_engines_and_exit_status(guest: Path) -> None:
     assert command("run", "--lockstep", guest) == Done(7, "", "")
 
 
-def test_translated_code_takes_part(guest: Path) -> None:
-    """A program long enough that most of it runs in regions, which is seen by their being asked for."""
+def test_a_longer_program_with_translated_code() -> None:
+    """Under the translator, stretches between comparisons run in regions."""
     done = command("run", "--lockstep=translator,interpreter", QUEENS, 1)
     assert (done.status, done.errors) == (0, "")
 
