@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import TYPE_CHECKING, Final
 
 from dbt_disco.engine import make_vcpu, native_vcpu
 from dbt_disco.lockstep.difference import Difference
 from dbt_disco.lockstep.memory_mirror import MemoryMirror
-from dbt_disco.lockstep.register_comparison import copy_registers, registers_by_name
+from dbt_disco.lockstep.register_comparison import are_equal, copy_registers, registers_by_name
 from dbt_disco.observed_vcpu import ObservedVcpu
 from translator.decode import decode
-from translator.state import ExceptionCode, Stop
+from translator.state import CpuState, ExceptionCode, Stop
 
 if TYPE_CHECKING:
     from dbt_disco.engine import AnyVcpu
@@ -34,6 +35,8 @@ class LockstepVcpu(ObservedVcpu):
             count_instructions=True,
             precise_faults=True,
         )
+        self._before = CpuState()
+        """The leader's state at the start of the stretch."""
         self._stop_requested = False
 
     def request_stop(self) -> None:
@@ -54,21 +57,26 @@ class LockstepVcpu(ObservedVcpu):
         return Stop.LIMIT
 
     def _run_stretch(self) -> Stop:
-        before = registers_by_name(self.vcpu)
+        ctypes.memmove(ctypes.addressof(self._before), ctypes.addressof(self.state), ctypes.sizeof(CpuState))
         stop = self._lead()
         blocks, follower_stop = self._follow(stop)
-        leading, following = registers_by_name(self.vcpu), registers_by_name(self.follower)
-        if leading != following or self._end(self.vcpu, stop) != self._end(self.follower, follower_stop):
-            ends = (self._end(self.vcpu, stop), self._end(self.follower, follower_stop))
+        ends = (self._end(self.vcpu, stop), self._end(self.follower, follower_stop))
+        if ends[0] != ends[1] or not are_equal(self.state, self.follower.state):
+            before, leading, following = map(self._named, (self._before, self.state, self.follower.state))
             raise Difference(self, before, (leading, following), ends, blocks)
         return stop
+
+    def _named(self, state: CpuState) -> dict[str, int]:
+        return registers_by_name(state, self.vcpu.wide_fpu)
 
     def _lead(self) -> Stop:
         """Let the leader run a stretch; where it stops at a branch, past that."""
         stop = self.vcpu.run_to_branch()
         if stop is not Stop.LIMIT or self.state.in_delay_slot:
             return stop
-        word = int.from_bytes(self.address_space.read(self.state.pc, 4), "big" if self.big_endian else "little")
+        word = int.from_bytes(
+            self.address_space.read(self.state.pc, 4), "big" if self.big_endian else "little"
+        )
         instruction = decode(word)
         if instruction is None or not instruction.flow.has_delay_slot:
             return stop
@@ -101,5 +109,5 @@ class LockstepVcpu(ObservedVcpu):
     def _compare_memory(self) -> None:
         page = next(self._mirror.differing_pages(), None)
         if page is not None:
-            registers = registers_by_name(self.vcpu)
+            registers = self._named(self.state)
             raise Difference(self, registers, (registers, registers), ("", ""), [self.state.pc], page)
