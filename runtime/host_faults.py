@@ -21,16 +21,12 @@ from translator.state import OFFSET, CpuState
 # struct ucontext of x86-64 Linux: general registers, then the pointer to the floating-point state.
 _UC_REGISTERS: Final = 40
 _UC_REGISTER_COUNT: Final = 23
-_UC_RSP: Final = 15
 _UC_RIP: Final = 16
 _UC_ERROR: Final = 19
 _UC_FLOAT_STATE: Final = 224
 _FLOAT_MXCSR: Final = 24
-_FLOAT_XMM: Final = 160
 _SIGINFO_ADDRESS: Final = 16
 
-DWARF_TO_SAVED: Final = (13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16)
-"""Index into `CpuState.fault_registers` by DWARF register number of x86-64."""
 SAVED_ENTRY: Final = 7
 SAVED_NEXT: Final = 8
 SAVED_BIAS: Final = 9
@@ -159,11 +155,6 @@ guest:
   %mxcsr = load i32, ptr %mxcsr.at
   %mxcsr.to = getelementptr i8, ptr %state, i64 {OFFSET["guest_mxcsr"]}
   store i32 %mxcsr, ptr %mxcsr.to
-  %xmm = getelementptr i8, ptr %float, i64 {_FLOAT_XMM}
-{_copies("fault_float_registers", "%xmm", 16, 16)}
-  %stack = inttoptr i64 %fault_registers.{_UC_RSP} to ptr
-  %stack.to = getelementptr i8, ptr %state, i64 {OFFSET["fault_stack"]}
-  call void @llvm.memcpy.inline.p0.p0.i64(ptr %stack.to, ptr %stack, i64 {CpuState.fault_stack.size}, i1 false)
   %longjmp = {_constant("longjmp")}
   %buffer = getelementptr i8, ptr %state, i64 {OFFSET["jump_buffer"]}
   call void %longjmp(ptr %buffer, i32 1) noreturn
@@ -180,7 +171,6 @@ define void @host_signal(i32 %signal, ptr %info, ptr %context) nounwind {{
   store atomic i64 0, ptr %limit seq_cst, align 8
   ret void
 }}
-declare void @llvm.memcpy.inline.p0.p0.i64(ptr, ptr, i64 immarg, i1 immarg)
 """
 
 

@@ -23,8 +23,7 @@ _R_X86_64_64: Final = 1
 _R_X86_64_PC32: Final = 2
 _R_X86_64_PLT32: Final = 4
 _R_X86_64_PC64: Final = 24
-_STACKMAPS: Final = ".llvm_stackmaps"
-_NOT_LOADED: Final = (".eh_frame", _STACKMAPS)
+_NOT_LOADED: Final = (".eh_frame",)
 
 
 class ObjectError(Exception):
@@ -51,8 +50,6 @@ class LoadedObject:
     size: int
     symbols: dict[str, int]
     """Defined symbols: offset in the arena."""
-    stack_maps: bytes
-    """The section of stack maps; function addresses in it are offsets in the arena."""
 
 
 def load_object(
@@ -78,24 +75,17 @@ def _load(code: bytes, arena: CodeArena, external: Mapping[str, int], precise: b
             image[position : position + section.size] = code[section.offset : section.offset + section.size]
     base = arena.allocate(size, precise)
     try:
-        stack_map_index = next((n for n, s in enumerate(sections) if s.name == _STACKMAPS), -1)
-        stack_maps = bytearray()
-        if stack_map_index >= 0:
-            section = sections[stack_map_index]
-            stack_maps[:] = code[section.offset : section.offset + section.size]
         defined, addresses = _symbols(code, sections, positions, base, external)
         for section in sections:
             if section.kind != _SHT_RELA:
                 continue
             if section.info in positions:
                 _relocate(code, section, addresses, image, positions[section.info], base, arena.base)
-            elif section.info == stack_map_index:
-                _relocate(code, section, addresses, stack_maps, 0, 0, 0)
     except BaseException:
         arena.free(base, size)
         raise
     arena.write(base, image)
-    return LoadedObject(base, size, defined, bytes(stack_maps))
+    return LoadedObject(base, size, defined)
 
 
 def _sections(code: bytes) -> list[_Section]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -13,10 +12,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from runtime.address_space import EXEC, PAGE_SHIFT, PAGE_SIZE, WRITE, GuestFault
 from runtime.code_arena import CodeArenaFull
 from runtime.disk_cache import DiskCache
-from runtime.host_faults import DWARF_TO_SAVED
 from runtime.object_loader import LoadedObject, ObjectError, load_object
-from runtime.stack_maps import Location, LocationKind, StackMaps
-from translator.state import CpuState
+from translator.predecode import ENTRY_SIZE
 from translator.translation import Mode, Translation
 from translator.worker_messages import Extent
 
@@ -24,9 +21,6 @@ if TYPE_CHECKING:
     from runtime.compile_service import CompileService
     from runtime.vcpu import Vcpu
 
-_DWARF_RSP: Final = 7
-_DWARF_FIRST_XMM: Final = 17
-_TYPE_SIZE: Final = {"i8": 1, "i32": 4, "i64": 8, "float": 4, "double": 8}
 _COVERED_PATIENCE: Final = 8
 """How often an address within a region must get hot in tier 0 before it gets a region of its own."""
 _KEY_CODE: Final = 64
@@ -41,7 +35,6 @@ class InstalledRegion:
     loaded: LoadedObject
     originals: dict[int, int] = field(default_factory=dict)
     """Entry address → the tier-0 handler offset that the region's entry replaced."""
-    stack_maps: StackMaps | None = None
 
     def pages(self) -> set[int]:
         """Numbers of the guest pages its code lies in."""
@@ -355,43 +348,13 @@ class Translations:
             self._vcpu.state.pc = region.translation.seed
             self._vcpu.state.in_delay_slot = 0
             return False
-        if region.stack_maps is None:
-            region.stack_maps = StackMaps(region.loaded.stack_maps)
-        stack_map = region.stack_maps.before(offset)
-        point = region.translation.access_point(stack_map.number)
-        values = iter([self._value(location) for location in stack_map.locations])
         state = self._vcpu.state
-        state.clock = next(values) + 16 * point.retired
+        point = region.translation.access_point(state.access_point)
+        state.pc, state.in_delay_slot = point.pc, point.in_delay_slot
         if self._count_instructions:
+            state.clock += ENTRY_SIZE * point.retired
             state.translated_clock += state.clock
-        state.pc = point.pc
-        state.in_delay_slot = point.slot_targets is not None or point.in_jump_slot
-        if point.in_jump_slot:
-            state.branch_target = next(values) & 0xFFFF_FFFF
-        elif point.slot_targets is not None:
-            taken, not_taken = point.slot_targets
-            state.branch_target = taken if next(values) & 1 else not_taken
-        base = ctypes.addressof(state)
-        for (at, kind), value in zip(point.variables, values, strict=True):
-            size = _TYPE_SIZE[kind]
-            ctypes.memmove(base + at, (value & (1 << 8 * size) - 1).to_bytes(size, "little"), size)
         return True
-
-    def _value(self, location: Location) -> int:
-        state = self._vcpu.state
-        if location.kind is LocationKind.CONSTANT:
-            return location.offset
-        if location.kind is LocationKind.REGISTER:
-            if location.register >= _DWARF_FIRST_XMM:
-                return int(state.fault_float_registers[location.register - _DWARF_FIRST_XMM])
-            return int(state.fault_registers[DWARF_TO_SAVED[location.register]])
-        base = int(state.fault_registers[DWARF_TO_SAVED[location.register]]) + location.offset
-        if location.kind is LocationKind.DIRECT:
-            return base
-        at = base - int(state.fault_registers[DWARF_TO_SAVED[_DWARF_RSP]])
-        if not 0 <= at <= CpuState.fault_stack.size - location.size:
-            raise RuntimeError("a spilled register lies outside the saved stack")
-        return int.from_bytes(bytes(state.fault_stack[at : at + location.size]), "little")
 
 
 def _flags(mode: Mode) -> tuple[bool, ...]:

@@ -40,7 +40,7 @@ from translator.predecode import (
     handler_symbol,
     operand_index,
 )
-from translator.state import GPR_SINK, OFFSET, CpuState, ExceptionCode, Stop
+from translator.state import GPR_SINK, OFFSET, ExceptionCode, Stop
 
 assert isa  # importing it fills ENCODINGS
 
@@ -126,7 +126,7 @@ class HandlerCpu(NativeCpu):
     def __init__(
         self, builder: FunctionBuilder, big_endian: bool, encoding: Encoding | None, *, profiles: bool = False
     ) -> None:
-        super().__init__(builder, big_endian, FloatChecking.BY_STATE, keeps_loads=False)
+        super().__init__(builder, big_endian, FloatChecking.BY_STATE, volatile_access=False)
         self._profiles = profiles
         self.gpr: RegisterFile = _Registers(
             self, "gpr", 4, 32, reads_destination=encoding is not None and reads_gpr_destination(encoding)
@@ -163,7 +163,7 @@ class HandlerCpu(NativeCpu):
     def after_access(self) -> None:
         """Keep entry, next and bias in their argument registers up to here, for the host-fault handler.
 
-        A stack map would do the same at the price of a frame pointer in every handler.
+        What takes so few registers has them left where they came in.
         """
         entry, following, bias = ARGUMENT_REGISTERS
         self.builder.emit(
@@ -469,9 +469,6 @@ define {CONVENTION} void @first_handler({PARAMETERS}) nounwind {{
 
 ENTER_IR = f"""\
 define i32 @enter(ptr %state, ptr %entry, ptr %next, i64 %bias) nounwind {{
-  ; The fault handler copies this much from the stack pointer upward, so there must be as much.
-  %above = alloca [{CpuState.fault_stack.size} x i8]
-  call void asm sideeffect "", "r"(ptr %above)
   %buffer = getelementptr i8, ptr %state, i64 {OFFSET["jump_buffer"]}
   %in_native = getelementptr i8, ptr %state, i64 {OFFSET["in_native"]}
   %host_control = getelementptr i8, ptr %state, i64 {OFFSET["host_mxcsr"]}

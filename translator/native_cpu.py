@@ -44,13 +44,13 @@ class NativeCpu(FloatLowering):
     xlen = 32
 
     def __init__(
-        self, builder: FunctionBuilder, big_endian: bool, checking: FloatChecking, *, keeps_loads: bool
+        self, builder: FunctionBuilder, big_endian: bool, checking: FloatChecking, *, volatile_access: bool
     ) -> None:
-        """`keeps_loads`: loads are done even if nothing uses what they load, as they may fault."""
+        """`volatile_access`: every access to guest memory is done, and in order, as it may fault."""
         super().__init__(builder, checking)
         self.builder = builder
         self.big_endian = big_endian
-        self.access = WindowAccess(builder, "%memory", big_endian, keeps_loads=keeps_loads)
+        self.access = WindowAccess(builder, "%memory", big_endian, volatile=volatile_access)
 
     def constant(self, number: int, width: int | None = None) -> IrValue:
         return self.builder.constant(number, width or self.xlen)

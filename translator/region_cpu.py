@@ -149,7 +149,7 @@ class RegionCpu(NativeCpu):
         checking: FloatChecking,
         precise: bool,
     ) -> None:
-        super().__init__(builder, big_endian, checking, keeps_loads=precise)
+        super().__init__(builder, big_endian, checking, volatile_access=precise)
         self._leaving = leaving
         self.layout = layout
         self.gpr = _Gprs(self)
@@ -160,7 +160,7 @@ class RegionCpu(NativeCpu):
         self.used: dict[Variable, None] = {}
         """Every variable of the region, in order of first use."""
         self.written: dict[Variable, None] = {}
-        """Variables written so far in the block, in order."""
+        """Variables written so far in the block (since an access had them stored), in order."""
         self.known: dict[Variable, IrValue] = {}
         """Current values within the block."""
         self.instruction_address = 0
@@ -310,7 +310,9 @@ def is_float_control(variable: Variable) -> bool:
     return variable in _FLOAT_RECORD or variable.name.startswith("fcc")
 
 
-def store_to_state(builder: FunctionBuilder, variable: Variable, value: str | None = None) -> list[str]:
+def store_to_state(
+    builder: FunctionBuilder, variable: Variable, value: str | None = None, *, volatile: bool = False
+) -> list[str]:
     """Lines that store a variable (its current slot contents, or the operand `value`) to the CPU state."""
     lines = []
     if value is None:
@@ -322,7 +324,8 @@ def store_to_state(builder: FunctionBuilder, variable: Variable, value: str | No
         value = narrow
     at = builder.fresh(f"{variable.name}.at")
     lines.append(f"  {at} = getelementptr i8, ptr %state, i64 {variable.offset}")
-    lines.append(f"  store {variable.state_kind} {value}, ptr {at}, align {variable.alignment}")
+    store = "store volatile" if volatile else "store"
+    lines.append(f"  {store} {variable.state_kind} {value}, ptr {at}, align {variable.alignment}")
     return lines
 
 

@@ -2,8 +2,9 @@
 
 Every guest register is a stack slot that LLVM's SROA turns into SSA values. Where the region can be left –
 branches to elsewhere, exceptions, stop requests at cycles –, the slots that may have changed are stored to the CPU
-state. What a memory access that faults would need is recorded by a stack map in front of it, which costs no
-instruction.
+state. In precise regions they are stored in front of every memory access as well, with the number of the access.
+All these stores and the accesses are volatile, so that LLVM leaves them in order. (Stack maps would cost no
+instruction, but LLVM moves values to other registers between a stack map and the access behind it.)
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from translator.float_ir import FloatChecking
 from translator.float_layout import float_layout
 from translator.float_routines import float_declarations
 from translator.ir import UNLIKELY_METADATA, FunctionBuilder, IrValue, intrinsic_declarations
-from translator.native_cpu import CONVENTION, PARAMETERS, load_field, store_field
+from translator.native_cpu import CONVENTION, PARAMETERS, field_pointer, load_field, store_field
 from translator.predecode import ENTRY_SIZE
 from translator.region import Block, Region
 from translator.region_cpu import RegionCpu, RegionOperands, is_float_control, load_from_state, store_to_state
@@ -25,7 +26,6 @@ from translator.region_variables import Variable
 from translator.source_lines import SourceLines
 from translator.state import ExceptionCode, Stop
 from translator.translation import AccessPoint, Mode
-from translator.window_access import STACKMAP_DECLARATION
 
 
 @dataclass
@@ -44,6 +44,20 @@ def emit_region(region: Region, mode: Mode, source_lines: bool = False) -> Regio
     return _RegionEmitter(region, mode, source_lines).emit()
 
 
+@dataclass(frozen=True)
+class _Path:
+    """What a way through a block does to the variables that differ from the CPU state."""
+
+    stores: bool
+    """Whether it stores them all, at an access."""
+    written: frozenset[Variable]
+    """Written (since then)."""
+
+    def dirty(self, before: set[Variable]) -> set[Variable]:
+        """Which ones differ at its end, if `before` did at its start."""
+        return set(self.written) if self.stores else before | self.written
+
+
 class _RegionEmitter:
     """Emits the blocks in order; what depends on the whole region is deferred until all are known."""
 
@@ -55,7 +69,10 @@ class _RegionEmitter:
         self.access_points: list[AccessPoint] = []
         self.deferred: list[tuple[int, str, Callable[[], list[str]]]] = []
         self.retreating = region.retreating_edges()
-        self.written_in: dict[int, set[Variable]] = {}
+        self.paths: dict[int, list[_Path]] = {start: [] for start in region.blocks}
+        """The ways through each block."""
+        self.is_stored = False
+        """Whether an access in the block has already had the dirty variables stored."""
         self.dirty_at: dict[int, set[Variable]] = {}
         self.block: Block = Block(0)
         self.retired = 0
@@ -91,7 +108,6 @@ class _RegionEmitter:
         thunks = [_entry_thunk(symbol, name, index) for index, symbol in enumerate(entries.values())]
         text = "\n".join([text, *thunks])
         declarations = [
-            STACKMAP_DECLARATION,
             *(f"declare {CONVENTION} void @{routine}({PARAMETERS})" for routine in _ROUTINES),
             "declare i64 @llvm.readcyclecounter()",
             intrinsic_declarations(text),
@@ -111,6 +127,7 @@ class _RegionEmitter:
         cpu = self.cpu
         self.block = block
         self.retired = 0
+        self.is_stored = False
         self.builder.block(_label(block.start))
         cpu.start_block()
         for pc, instruction in block.body:
@@ -122,7 +139,7 @@ class _RegionEmitter:
                 self.go(block.end)
         else:
             self.emit_branch(block)
-        self.written_in[block.start] = set(cpu.written)
+        self.paths[block.start].append(self.path())
 
     def emit_instruction(self, pc: int, instruction: Any) -> None:
         self.cpu.instruction_address = pc
@@ -171,6 +188,7 @@ class _RegionEmitter:
         taken, nullified = self.builder.label("taken"), self.builder.label("nullified")
         self.builder.branch_if(condition, taken, nullified)
         self.builder.block(nullified)
+        self.paths[block.start].append(self.path())
         self.count(len(block) - 1)
         self.go(block.end)
         self.builder.block(taken)
@@ -309,55 +327,43 @@ class _RegionEmitter:
         self.deferred.append((len(self.builder.lines), self.builder.suffix, produce))
         self.builder.lines.append("")
 
-    def defer_stores(self) -> None:
+    def defer_stores(self, *, volatile: bool = False) -> None:
         """Here the dirty variables are stored to the CPU state."""
-        start, written = self.block.start, set(self.cpu.written)
+        start, path = self.block.start, self.path()
 
         def stores() -> list[str]:
-            dirty = self.dirty_at[start] | written
-            return [line for v in self.ordered(dirty) for line in store_to_state(self.builder, v)]
+            dirty = path.dirty(self.dirty_at[start])
+            return [
+                line
+                for v in self.ordered(dirty)
+                for line in store_to_state(self.builder, v, volatile=volatile)
+            ]
 
         self.defer(stores)
+
+    def path(self) -> _Path:
+        """The way through the block up to here."""
+        return _Path(self.is_stored, frozenset(self.cpu.written))
 
     def note_access(self) -> None:
         if not self.mode.precise:
             return
         self.cpu.settle_floats()
-        number = len(self.access_points)
-        pc = self.cpu.instruction_address
-        point = AccessPoint(pc, self.retired if self.mode.count_instructions else 0)
+        point = AccessPoint(self.cpu.instruction_address, self.retired, self.in_slot)
+        self.store_volatile("access_point", f"i32 {len(self.access_points)}")
         self.access_points.append(point)
-        leading = [self.clock().typed()]
+        if self.mode.count_instructions:
+            self.store_volatile("clock", self.clock().typed())
         if self.in_slot:
-            if self.cpu.target is not None:
-                point.in_jump_slot = True
-                leading.append(self.cpu.target.typed())
-            elif self.cpu.condition is not None and self.cpu.condition.number is None:
-                point.slot_targets = (self.block.branch_target or 0, self.block.end)
-                leading.append(self.cpu.condition.zext(32).typed())
-            else:
-                target = self.slot_target().number or 0
-                point.slot_targets = (target, target)
-                leading.append("i32 1")
-        start, written, known = self.block.start, set(self.cpu.written), dict(self.cpu.known)
+            self.store_volatile("branch_target", self.slot_target().typed())
+        self.defer_stores(volatile=True)
+        if not self.cpu.is_conditional:
+            self.cpu.written = {}
+            self.is_stored = True
 
-        def stack_map() -> list[str]:
-            lines: list[str] = []
-            operands = list(leading)
-            for variable in self.ordered(self.dirty_at[start] | written):
-                value = known.get(variable)
-                name = value.known_as(variable.kind) if value is not None else None
-                if name is None:
-                    name = self.builder.fresh(f"{variable.name}.live")
-                    lines.append(f"  {name} = load {variable.kind}, ptr %{variable.name}")
-                operands.append(f"{variable.kind} {name}")
-                point.variables.append((variable.offset, variable.state_kind))
-            lines.append(
-                f"  call void (i64, i32, ...) @llvm.experimental.stackmap(i64 {number}, i32 0, {', '.join(operands)})"
-            )
-            return lines
-
-        self.defer(stack_map)
+    def store_volatile(self, field: str, typed: str) -> None:
+        """Store to the CPU state, where the fault handler must find it."""
+        self.builder.emit(f"store volatile {typed}, ptr {field_pointer(self.builder, field)}")
 
     def float_variables(self) -> list[Variable]:
         return [variable for variable in self.cpu.used if is_float_control(variable)]
@@ -374,7 +380,8 @@ class _RegionEmitter:
         while work:
             start = work.pop()
             block = self.region.blocks[start]
-            leaving = self.dirty_at[start] | self.written_in[start]
+            dirty = self.dirty_at[start]
+            leaving = {variable for path in self.paths[start] for variable in path.dirty(dirty)}
             for target in self.region.successors(block):
                 if not leaving <= self.dirty_at[target]:
                     self.dirty_at[target] |= leaving
@@ -400,6 +407,9 @@ class _RegionEmitter:
         lines.append("  %entry.position = ptrtoint ptr %entry to i64")
         lines.append("  %entry.clock = add i64 %entry.position, %bias")
         lines.append("  store i64 %entry.clock, ptr %clock")
+        if self.mode.precise:
+            lines.append(f"  %clock.at = getelementptr i8, ptr %state, i64 {_offset('clock')}")
+            lines.append("  store volatile i64 %entry.clock, ptr %clock.at")
         at = len(self.builder.lines)
         self.count_stay(IrValue(self.builder, "%entry.clock", 64), "sub")
         lines += self.builder.lines[at:]
@@ -413,7 +423,7 @@ class _RegionEmitter:
 
 _ATTRIBUTES = "nounwind noimplicitfloat"
 """noimplicitfloat: stores of adjacent FPU registers must not be merged into 256-bit vectors, since those ask for
-a realigned stack, with which LLVM's stack maps fail an assertion."""
+a realigned stack."""
 _ROUTINES = (
     "leave_region",
     "leave_region_to_address",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import marshal
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -22,22 +23,17 @@ class Mode:
         return "".join("01"[flag] for flag in flags)
 
 
-@dataclass
-class AccessPoint:
-    """How to find the guest's state when the access behind a stack map faults.
+class AccessPoint(NamedTuple):
+    """A memory access of a precise region, which notes its number in the CPU state (`access_point`).
 
-    The stack map's locations are: the clock, the outcome or target of the branch if the access is in a delay
-    slot, then `variables` in order (the dirty ones; all others are in the CPU state).
+    Before the access everything else is in the CPU state, too: registers, the clock at the start of the block,
+    and the branch target if the access is in a delay slot.
     """
 
     pc: int
     retired: int
-    """Instructions of the block retired before this one, if the region counts."""
-    slot_targets: tuple[int, int] | None = None
-    """In the delay slot of a conditional branch: (taken, not taken)."""
-    in_jump_slot: bool = False
-    variables: list[tuple[int, str]] = field(default_factory=list)
-    """(offset in the CPU state, LLVM type there)."""
+    """Instructions of the block retired before this one."""
+    in_delay_slot: bool
 
 
 @dataclass(frozen=True)
@@ -72,5 +68,5 @@ class Translation:
         return cls(*marshal.loads(data))
 
     def access_point(self, number: int) -> AccessPoint:
-        """The access point of stack map `number`."""
+        """Access point `number`."""
         return AccessPoint(*marshal.loads(self.access_points)[number])

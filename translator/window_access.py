@@ -1,25 +1,23 @@
 """Loads and stores through the window: host address = memory base + guest virtual address.
 
-No check stands before an access. What it would have caught is caught by the host's memory protection, and the
-`llvm.experimental.stackmap` in front of each access, which generates no code, says where the guest's registers
-are at that point (`runtime.host_faults`).
+No check stands before an access. What it would have caught is caught by the host's memory protection
+(`runtime.host_faults`).
 """
 
 from __future__ import annotations
 
 from translator.ir import FunctionBuilder, IrValue
 
-STACKMAP_DECLARATION = "declare void @llvm.experimental.stackmap(i64, i32, ...)"
-
 
 class WindowAccess:
     """The window strategy of the load/store builder; `memory` is the operand that holds the base.
 
-    Unless it `keeps_loads`, LLVM may drop one whose value is not used, and with it the fault it might have.
+    Unless `volatile`, LLVM may drop a load whose value is not used, and with it the fault it might have, or move
+    stores to the CPU state across an access. But it can then fold loads into arithmetic.
     """
 
-    def __init__(self, builder: FunctionBuilder, memory: str, big_endian: bool, *, keeps_loads: bool) -> None:
-        self._load = "load volatile" if keeps_loads else "load"
+    def __init__(self, builder: FunctionBuilder, memory: str, big_endian: bool, *, volatile: bool) -> None:
+        self._volatile = "volatile " if volatile else ""
         self._builder = builder
         self._memory = memory
         self._big_endian = big_endian
@@ -30,8 +28,7 @@ class WindowAccess:
 
     def load(self, address: IrValue, width: int) -> IrValue:
         pointer = self.pointer(address)
-        # volatile forbids folding into arithmetic; stack maps keep accesses in order anyway.
-        value = self._builder.value("load", f"{self._load} i{width}, ptr {pointer}, align 1", width)
+        value = self._builder.value("load", f"load {self._volatile}i{width}, ptr {pointer}, align 1", width)
         return self._in_guest_order(value)
 
     def store(self, address: IrValue, value: IrValue) -> None:
@@ -39,16 +36,16 @@ class WindowAccess:
         ordered = self._in_guest_order(value)
         if ordered.is_float:
             kind = "float" if ordered.width == 32 else "double"
-            self._builder.emit(f"store {kind} {ordered.as_float()}, ptr {pointer}, align 1")
+            self._builder.emit(f"store {self._volatile}{kind} {ordered.as_float()}, ptr {pointer}, align 1")
         else:
-            self._builder.emit(f"store {ordered.typed()}, ptr {pointer}, align 1")
+            self._builder.emit(f"store {self._volatile}{ordered.typed()}, ptr {pointer}, align 1")
 
     def compare_exchange(self, address: IrValue, expected: IrValue, value: IrValue) -> IrValue:
         """Store `value` if memory holds `expected`; whether it did, width 1."""
         pointer = self.pointer(address)
         pair = self._builder.assign(
             "exchange",
-            f"cmpxchg ptr {pointer}, {self._in_guest_order(expected).typed()}, "
+            f"cmpxchg {self._volatile}ptr {pointer}, {self._in_guest_order(expected).typed()}, "
             f"{self._in_guest_order(value).typed()} seq_cst seq_cst",
         )
         return self._builder.value("stored", f"extractvalue {{ i{value.width}, i1 }} {pair}, 1", 1)

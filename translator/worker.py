@@ -92,9 +92,6 @@ def translate(seed: int, mode: Mode, code: _GuestCode, profile: Profile) -> byte
 
 def make_translation(region: Region, ir: RegionIr, object_code: bytes, mode: Mode, precise: bool) -> Translation:
     """Pack a compiled region."""
-    points: list[tuple[Any, ...]] = [
-        (p.pc, p.retired, p.slot_targets, p.in_jump_slot, p.variables) for p in ir.access_points
-    ]
     return Translation(
         seed=region.seed,
         object_code=object_code,
@@ -104,7 +101,7 @@ def make_translation(region: Region, ir: RegionIr, object_code: bytes, mode: Mod
         instructions=sum(map(len, region.blocks.values())),
         mode=mode.key(),
         precise=precise,
-        access_points=marshal.dumps(points),
+        access_points=marshal.dumps([tuple(point) for point in ir.access_points]),
     )
 
 
