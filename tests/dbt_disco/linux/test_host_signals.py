@@ -45,6 +45,8 @@ def start(tmp_path: Path) -> object:
         path.write_bytes(ElfBuilder(code=code).build())
         path.chmod(0o755)
         command = [sys.executable, "-m", "dbt_disco", "run", "--engine", engine, str(path)]
+        # A process group of its own: in an orphaned one, as under CI, SIGTSTP stops nobody.
+        options = {"process_group": 0, **options}
         child = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload]
         children.append(child)
         return child  # type: ignore[no-any-return]
