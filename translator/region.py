@@ -128,7 +128,9 @@ class Region:
 
     def targets(self, block: Block) -> list[int]:
         """Where the jump or branch at the end of a block goes within the region, other than by returning."""
-        known = [block.branch_target] if block.branch_target is not None else self.predicted.get(block.start, [])
+        known = (
+            [block.branch_target] if block.branch_target is not None else self.predicted.get(block.start, [])
+        )
         return [target for target in known if target in self.blocks]
 
     def successors(self, block: Block) -> list[int]:

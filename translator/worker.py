@@ -90,7 +90,9 @@ def translate(seed: int, mode: Mode, code: _GuestCode, profile: Profile) -> byte
     return make_translation(region, ir, object_code, mode, precise).to_bytes()
 
 
-def make_translation(region: Region, ir: RegionIr, object_code: bytes, mode: Mode, precise: bool) -> Translation:
+def make_translation(
+    region: Region, ir: RegionIr, object_code: bytes, mode: Mode, precise: bool
+) -> Translation:
     """Pack a compiled region."""
     return Translation(
         seed=region.seed,
