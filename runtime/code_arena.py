@@ -10,6 +10,7 @@ import ctypes
 import os
 from bisect import insort
 
+from runtime.host_descriptors import close_own, out_of_the_way
 from runtime.host_memory import MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, map_memory, unmap_memory
 
 _ALIGNMENT = 64
@@ -28,13 +29,13 @@ class CodeArena:
 
     def __init__(self, capacity: int = 256 << 20) -> None:
         self.capacity = capacity
-        descriptor = os.memfd_create("dbt-disco-code", os.MFD_CLOEXEC)
+        descriptor = out_of_the_way(os.memfd_create("dbt-disco-code", os.MFD_CLOEXEC))
         try:
             os.ftruncate(descriptor, capacity)
             self.base = map_memory(0, capacity, PROT_READ | PROT_EXEC, MAP_SHARED, descriptor)
             self._writable_base = map_memory(0, capacity, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor)
         finally:
-            os.close(descriptor)
+            close_own(descriptor)
         self.precise_start = capacity // 4 * 3
         """Offset where the part for precise code begins."""
         self._free = [(0, self.precise_start)]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import queue
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, Protocol
+from contextlib import suppress
+from typing import Final, NamedTuple, Protocol
 
+from runtime.worker_process import WorkerProcess
 from translator.translation import Translation
 from translator.worker_messages import Extent, receive, send
 
@@ -30,13 +31,11 @@ class GuestCode(Protocol):
         """How often a taken branch went to `pc`."""
 
 
-_Worker = subprocess.Popen[bytes]
-
-
 class _Request(NamedTuple):
     seed: int
     flags: tuple[bool, ...]
     extent: Extent
+    is_first_try: bool = True
 
 
 class TranslatorFailed(Exception):
@@ -49,7 +48,13 @@ class CompileService:
     Only `request`, `take` and `forget_covered` are for the vCPU's thread.
     """
 
-    def __init__(self, code: GuestCode, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        code: GuestCode,
+        on_ready: Callable[[], None],
+        start_process: Callable[[list[str]], WorkerProcess],
+    ) -> None:
+        self._start_process = start_process
         self._code = code
         self._on_ready = on_ready
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
@@ -57,7 +62,7 @@ class CompileService:
         self._ready: queue.SimpleQueue[tuple[int, Translation | None]] = queue.SimpleQueue()
         self._covered: set[int] = set()
         self._thread: threading.Thread | None = None
-        self._worker: _Worker | None = None
+        self._worker: WorkerProcess | None = None
         self._starts = 0
         self._closing = False
         self.failures: list[str] = []
@@ -69,6 +74,8 @@ class CompileService:
         A PROFILED one is left out if the address lies within a region by then.
         """
         if self._thread is None:
+            with suppress(OSError):  # the thread tries again, and reports it
+                self._started_worker()  # here, where the guest does not run and sees no pipe being made
             self._thread = threading.Thread(target=self._serve, name="compile", daemon=True)
             self._thread.start()
         self._requests.put(_Request(seed, flags, extent))
@@ -110,6 +117,8 @@ class CompileService:
             worker.wait()
         if self._thread is not None:
             self._thread.join()
+        if worker is not None:
+            worker.close()
 
     def _serve(self) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals() - {signal.SIGSEGV, signal.SIGBUS})
@@ -123,6 +132,9 @@ class CompileService:
                     return
                 self.failures.append(f"the compile worker ended: {str(error) or type(error).__name__}")
                 self._drop_worker()
+                if request.is_first_try:  # perhaps it was not this request that killed it
+                    self._waiting.append(request._replace(is_first_try=False))
+                    continue
             except TranslatorFailed as error:
                 self.failures.append(str(error))
             if translation is not None:
@@ -145,7 +157,6 @@ class CompileService:
         worker = self._started_worker()
         if worker is None:
             return None
-        assert worker.stdin is not None and worker.stdout is not None
         send(worker.stdin, ("translate", request.seed, request.flags, int(request.extent)))
         while True:
             kind, content = receive(worker.stdout)
@@ -156,18 +167,19 @@ class CompileService:
             else:
                 return Translation.from_bytes(content) if content is not None else None
 
-    def _started_worker(self) -> _Worker | None:
+    def _started_worker(self) -> WorkerProcess | None:
+        if self._worker is not None and self._worker.has_ended():
+            self._drop_worker()
         if self._worker is None:
             if self._starts == _MAX_STARTS:
                 return None
             self._starts += 1
-            self._worker = subprocess.Popen(
-                [sys.executable, "-m", "translator.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
+            self._worker = self._start_process([sys.executable, "-m", "translator.worker"])
         return self._worker
 
     def _drop_worker(self) -> None:
         if self._worker is not None:
             self._worker.kill()
             self._worker.wait()
+            self._worker.close()
             self._worker = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import zlib
 from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from runtime.code_arena import CodeArena
 from runtime.disk_cache import DiskCache
@@ -13,12 +14,17 @@ from runtime.host_faults import CONSTANTS, FAULT_HANDLERS_IR, HostFaults
 from runtime.object_loader import LoadedObject, ObjectError, load_object
 from translator.state import CpuState
 
+if TYPE_CHECKING:
+    from runtime.worker_process import WorkerProcess
+
 
 class NativeCode:
     """One per process and byte order: the arena holds the interpreter first, then translations."""
 
     def __init__(self, *, big_endian: bool, cache: DiskCache, profiles: bool) -> None:
         self.arena: Final = CodeArena()
+        self._cache = cache
+        self._start_routine = 0
         self.interpreter: Final = _load_or_compile(
             f"{'profiler' if profiles else 'interpreter'}-{'big' if big_endian else 'little'}.o",
             lambda: _interpreter_ir(big_endian, profiles),
@@ -27,7 +33,7 @@ class NativeCode:
         )
         assert self.interpreter.symbols["first_handler"] == 0, "handler offset 0 must decode"
         self.handlers: Final = self.interpreter.symbols
-        handlers = _load_or_compile("host-faults.o", lambda: FAULT_HANDLERS_IR, self.arena, cache)
+        handlers = _load_routine("host-faults", FAULT_HANDLERS_IR, self.arena, cache)
         self._constants_at = handlers.symbols[CONSTANTS]
         self.host_faults: Final = HostFaults(
             self.arena.base + handlers.symbols["host_fault"],
@@ -46,6 +52,15 @@ class NativeCode:
         self.host_faults.bind(state)
         self.host_faults.install()
 
+    def start_process(self, command: list[str]) -> WorkerProcess:
+        """A process that the guest does not notice."""
+        from runtime import worker_process  # late: most short runs need none
+
+        if not self._start_routine:
+            loaded = _load_routine("start-worker", worker_process.ROUTINE_IR, self.arena, self._cache)
+            self._start_routine = self.arena.base + loaded.symbols[worker_process.ROUTINE]
+        return worker_process.WorkerProcess(self._start_routine, command)
+
     def is_interpreter(self, host_pc: int) -> bool:
         """Whether `host_pc` lies in a handler of the threaded interpreter."""
         offset = host_pc - self.arena.base
@@ -62,6 +77,11 @@ def _interpreter_ir(big_endian: bool, profiles: bool) -> str:
     from translator.handlers import handlers_ir
 
     return handlers_ir(big_endian, profiles)
+
+
+def _load_routine(name: str, ir: str, arena: CodeArena, cache: DiskCache) -> LoadedObject:
+    """Of the runtime's own, which the cache's key knows nothing about: it goes by the IR."""
+    return _load_or_compile(f"{name}-{zlib.crc32(ir.encode()):08x}.o", lambda: ir, arena, cache)
 
 
 def _load_or_compile(name: str, ir: Callable[[], str], arena: CodeArena, cache: DiskCache) -> LoadedObject:

@@ -168,7 +168,7 @@ class Translations:
         if self._service is None:
             from runtime.compile_service import CompileService  # late: most short runs need none
 
-            self._service = CompileService(self, self._notify)
+            self._service = CompileService(self, self._notify, self._vcpu.native.start_process)
         return self._service
 
     def _notify(self) -> None:

@@ -1,0 +1,74 @@
+"""The compile worker's process: the guest, whose process ours is, must not notice it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runtime.host_descriptors import own_descriptors
+from runtime.native_code import native_code
+from runtime.worker_process import WorkerProcess
+
+ECHO = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read(5)); sys.stdout.flush(); sys.stdin.read()"
+SHOW_SIGNALS = (
+    "print(next(line for line in open('/proc/self/status') if line.startswith('SigBlk')), flush=True)"
+)
+
+
+@contextmanager
+def process(script: str) -> Iterator[WorkerProcess]:
+    started = native_code(False).start_process([sys.executable, "-c", script])
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+        started.close()
+
+
+def test_it_talks_over_pipes_out_of_the_guests_sight() -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    with process(ECHO) as child:
+        child.stdin.write(b"hello")
+        child.stdin.flush()
+        assert child.stdout.read(5) == b"hello"
+        for file in (child.stdin, child.stdout):
+            assert file.fileno() in own_descriptors
+            assert file.fileno() > 100
+            assert not os.get_inheritable(file.fileno())
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_its_end_sends_no_signal_and_leaves_no_child() -> None:
+    received: list[int] = []
+    before = signal.signal(signal.SIGCHLD, lambda number, _: received.append(number))
+    try:
+        with process(ECHO) as child:
+            assert not child.has_ended()
+            child.kill()
+            until = time.monotonic() + 10
+            while not child.has_ended():
+                assert time.monotonic() < until
+        assert not received
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_it_does_not_inherit_blocked_signals() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
+    try:
+        with process(SHOW_SIGNALS) as child:
+            assert int(child.stdout.readline().split()[1], 16) == 0
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def test_a_program_that_does_not_exist_ends_at_once() -> None:
+    started = native_code(False).start_process(["/nonexistent/program"])
+    started.wait()
+    assert started.stdout.read() == b""
+    started.close()
