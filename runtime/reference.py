@@ -38,12 +38,11 @@ from translator.float_format import FORMAT_WIDTH
 from translator.float_mode import is_reserved
 from translator.float_unit import FloatTrap, FloatUnit, reset_float_state
 from translator.integers import IntegerValue
+from translator.predecode import CLOCK_PER_COUNT
 from translator.state import CpuState, ExceptionCode, Stop
 
 CLOCK_PER_INSTRUCTION: Final = 16
 NO_LIMIT: Final = 1 << 62
-CLOCK_PER_COUNT: Final = 2 * CLOCK_PER_INSTRUCTION
-"""Count advances every second cycle; an instruction stands for one cycle."""
 
 
 class GuestException(Exception):

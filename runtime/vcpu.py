@@ -96,6 +96,7 @@ class Vcpu:
         self.native_seconds = 0.0
         """Time spent in native code since `measure_native_time`."""
         self._set_up_state()
+        self.state.counts_instructions = count_instructions
         self.translations: Final = Translations(self, engine, cache, count_instructions=count_instructions)
         self._breakpoints: Final = Breakpoints(
             self.entries, self.translations, self.native.handlers["breakpoint"]

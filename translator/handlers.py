@@ -27,6 +27,7 @@ from translator.native_cpu import (
     store_field,
 )
 from translator.predecode import (
+    CLOCK_PER_COUNT,
     COUNTER_OFFSET,
     DECODABLE_PAGE,
     DECODE_CACHE_BITS,
@@ -148,6 +149,12 @@ class HandlerCpu(NativeCpu):
 
     def write(self, field: str, value: IrValue) -> None:
         store_field(self.builder, field, value.typed())
+
+    def read_count(self) -> IrValue:
+        next_entry = IrValue(self.builder, self.builder.assign("next_entry", "ptrtoint ptr %next to i64"), 64)
+        clock = next_entry + IrValue(self.builder, "%bias", 64) - ENTRY_SIZE
+        counts = self.read("counts_instructions").ne(0)
+        return counts.select(clock.divide_unsigned(CLOCK_PER_COUNT), self.host_cycles()).trunc(32)
 
     @property
     def accumulator(self) -> IrValue:

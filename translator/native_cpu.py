@@ -146,6 +146,6 @@ class NativeCpu(FloatLowering):
         self.leave_with_exception(code, coprocessor)
         self.builder.block(self.builder.label("unreachable"))
 
-    def read_count(self) -> IrValue:
-        cycles = self.builder.value("cycles", "call i64 @llvm.readcyclecounter()", 64)
-        return cycles.trunc(32)
+    def host_cycles(self) -> IrValue:
+        """What Count follows unless instructions are counted; 64 bits wide."""
+        return self.builder.value("cycles", "call i64 @llvm.readcyclecounter()", 64)

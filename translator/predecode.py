@@ -12,9 +12,12 @@ from typing import Final
 
 from translator.dataflow import dataflow, gpr_destination
 from translator.encoding import Encoding, Flow
+from translator.isa.hardware_register import COUNT_RESOLUTION
 from translator.state import GPR_SINK
 
 ENTRY_SIZE: Final = 16
+CLOCK_PER_COUNT: Final = COUNT_RESOLUTION * ENTRY_SIZE
+"""An instruction stands for one cycle, and advances the clock by the size of its entry."""
 HANDLER_OFFSET: Final = 0
 """u32: the handler's distance from handlers_base."""
 OPERANDS_OFFSET: Final = 4

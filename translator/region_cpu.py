@@ -13,6 +13,7 @@ from translator.float_ir import FloatChecking
 from translator.float_layout import FloatLayout
 from translator.ir import FunctionBuilder, IrValue
 from translator.native_cpu import SCALAR_WIDTH, NativeCpu
+from translator.predecode import CLOCK_PER_COUNT
 from translator.region_variables import Variable
 from translator.state import ExceptionCode, Stop
 
@@ -35,6 +36,9 @@ class Leaving(Protocol):
 
     def note_access(self) -> None:
         """A memory access follows."""
+
+    def counted_clock(self) -> IrValue | None:
+        """The clock at the instruction being emitted, if the region counts."""
 
     def leave_with_exception(self, code: ExceptionCode, coprocessor: int) -> None: ...
 
@@ -227,6 +231,11 @@ class RegionCpu(NativeCpu):
 
     def write(self, field: str, value: IrValue) -> None:
         self.put(variables.scalar(field, SCALAR_WIDTH[field]), value)
+
+    def read_count(self) -> IrValue:
+        clock = self._leaving.counted_clock()
+        count = self.host_cycles() if clock is None else clock.divide_unsigned(CLOCK_PER_COUNT)
+        return count.trunc(32)
 
     @property
     def accumulator(self) -> IrValue:

@@ -252,6 +252,9 @@ class _RegionEmitter:
     def clock(self) -> IrValue:
         return IrValue(self.builder, self.builder.assign("clock", "load i64, ptr %clock"), 64)
 
+    def counted_clock(self) -> IrValue | None:
+        return self.clock() + ENTRY_SIZE * self.retired if self.mode.count_instructions else None
+
     def count(self, instructions: int) -> None:
         """Advance the clock by what the block has retired."""
         if self.mode.count_instructions:

@@ -89,6 +89,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("limit", ctypes.c_uint64, "native code stops at a branch if clock >= limit; 0 asks for a stop at once"),
     ("clock", ctypes.c_uint64, "16 x retired instructions, when outside native code"),
     ("translated_clock", ctypes.c_uint64, "16 x instructions retired in regions, if they count"),
+    ("counts_instructions", ctypes.c_uint32, "1: Count follows the clock, else the host's cycle counter"),
     ("pending_signals", ctypes.c_uint64, "host signals received, bit per number, set by the native handler"),
     # Bases.
     ("memory_base", ctypes.c_uint64, "host address of guest address 0 (window)"),

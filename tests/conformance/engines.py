@@ -26,7 +26,9 @@ from translator.state import ExceptionCode, Stop
 
 ENGINES: dict[str, Callable[..., Any]] = {
     "reference": ReferenceEngine,
-    "interpreter": lambda space, **options: Vcpu(space, engine="interpreter", **options),
+    "interpreter": lambda space, **options: Vcpu(
+        space, engine="interpreter", count_instructions=True, **options
+    ),
     "translator": lambda space, **options: Vcpu(
         space, engine="translator", count_instructions=True, precise_faults=True, **options
     ),
