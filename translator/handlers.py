@@ -186,14 +186,13 @@ class HandlerCpu(NativeCpu):
     def leave_with_stop(self, stop: Stop) -> None:
         leave(self.builder, stop)
 
-    def _refuse_delay_slot(self) -> None:
-        """A branch in a delay slot is unpredictable; a reserved instruction, as on QEMU."""
+    def refuse_delay_slot(self) -> None:
+        """A branch in a delay slot is unpredictable; a reserved instruction, as on QEMU, before it links."""
         last_branch = IrValue(self.builder, load_field(self.builder, "last_branch", "i64"), 64)
         position = IrValue(self.builder, self.builder.assign("position", "ptrtoint ptr %entry to i64"), 64)
         self.trap_if(last_branch.eq(position - ENTRY_SIZE), ExceptionCode.RI)
 
     def branch(self, condition: IrValue, offset: IrValue) -> None:
-        self._refuse_delay_slot()
         taken, not_taken = self.builder.label("taken"), self.builder.label("not_taken")
         self.builder.branch_if(condition, taken, not_taken)
         self.builder.block(not_taken)
@@ -203,7 +202,6 @@ class HandlerCpu(NativeCpu):
         self._go_to(self._displaced(offset))
 
     def branch_likely(self, condition: IrValue, offset: IrValue) -> None:
-        self._refuse_delay_slot()
         builder = self.builder
         taken, nullify = builder.label("taken"), builder.label("nullify")
         builder.branch_if(condition, taken, nullify)
@@ -216,7 +214,6 @@ class HandlerCpu(NativeCpu):
         self._go_to(self._displaced(offset))
 
     def jump(self, target: IrValue) -> None:
-        self._refuse_delay_slot()
         builder = self.builder
         aligned, unaligned = builder.label("aligned"), builder.label("unaligned")
         builder.branch_if((target & 3).ne(0), unaligned, aligned, unlikely=True)
@@ -229,7 +226,6 @@ class HandlerCpu(NativeCpu):
         self._go_to(entry_of_address(builder, target))
 
     def jump_in_segment(self, index: IrValue) -> None:
-        self._refuse_delay_slot()
         segment = address_of_entry(self.builder, "%entry", displacement=ENTRY_SIZE) & 0xF000_0000
         self._go_to(entry_of_address(self.builder, segment | index))
 
@@ -328,6 +324,8 @@ def _instruction_handler(encoding: Encoding, big_endian: bool, profiles: bool) -
     cpu = HandlerCpu(builder, big_endian, encoding, profiles=profiles)
     if profiles:
         cpu.count_execution()
+    if encoding.flow.has_delay_slot:
+        cpu.refuse_delay_slot()
     encoding.semantics(cpu, _Operands(builder, encoding))
     cpu.finish()
     return function(handler_symbol(encoding.mnemonic), builder)
