@@ -276,9 +276,9 @@ def test_region_map_agrees_with_an_array_of_pages(operations: list[tuple[str, tu
             assert (found.protection if found else None) == expected
         listed = list(regions)
         assert all(a.end <= b.start for a, b in pairwise(listed))
-        assert all(
-            a.end < b.start or a.protection != b.protection for a, b in pairwise(listed)
-        ), "equal neighbours are joined"
+        assert all(a.end < b.start or a.protection != b.protection for a, b in pairwise(listed)), (
+            "equal neighbours are joined"
+        )
         gap = regions.highest_gap(2 * PAGE, 0, 32 * PAGE)
         free = [p for p in range(31) if pages[p] is None and pages[p + 1] is None]
         assert gap == (free[-1] * PAGE if free else None)
