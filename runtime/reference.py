@@ -23,12 +23,12 @@ from runtime.address_space import (
     GuestFault,
 )
 from runtime.fault_address import reported_address
+from runtime.float_register_mode import change_float_layout
 from runtime.reference_registers import (
     FloatDoublewords,
     FloatWords,
     GeneralRegisters,
     OneBitRegisters,
-    change_float_layout,
 )
 from translator.algebra import RegisterFile
 from translator.dataflow import dataflow
@@ -110,7 +110,7 @@ class ReferenceEngine:
     @wide_fpu.setter
     def wide_fpu(self, wide: bool) -> None:
         if wide != self._wide_fpu:
-            change_float_layout(self.state.fpr, wide)
+            change_float_layout(self.state, wide)
             self._set_fpu_mode(wide)
 
     def _set_fpu_mode(self, wide: bool) -> None:

@@ -82,13 +82,3 @@ class FloatDoublewords:
     def __setitem__(self, register: int, value: IntegerValue) -> None:
         assert value.width == 64
         self._cells[self._place(register)] = value.number
-
-
-def change_float_layout(cells: Any, wide: bool) -> None:
-    """Rearrange `CpuState.fpr` for Status.FR = `wide`: f0 … f31 keep their words, high words become 0."""
-    before, after = FloatWords(cells, not wide), FloatWords(cells, wide)
-    words = [before[register] for register in range(32)]
-    for cell in range(len(cells)):
-        cells[cell] = 0
-    for register, word in enumerate(words):
-        after[register] = word

@@ -27,6 +27,7 @@ from runtime.breakpoints import Breakpoints
 from runtime.disk_cache import DiskCache
 from runtime.entry_table import EntryTable
 from runtime.fault_address import reported_address
+from runtime.float_register_mode import change_float_layout
 from runtime.host_faults import SAVED_BIAS, SAVED_ENTRY, SAVED_NEXT, SAVED_PAGE_FAULT_ERROR, function_address
 from runtime.native_code import native_code
 from runtime.translations import Translations
@@ -126,11 +127,7 @@ class Vcpu:
     def wide_fpu(self, wide: bool) -> None:
         if wide == self.entries.wide_fpu:
             return
-        words = (ctypes.c_uint32 * 64).from_buffer(self.state.fpr)
-        low = words[:32] if wide else words[0:64:2]
-        ctypes.memset(words, 0, ctypes.sizeof(words))
-        for number, word in enumerate(low):
-            words[2 * number if wide else number] = word
+        change_float_layout(self.state, wide)
         self.entries.wide_fpu = wide
         self.forget_code()
 

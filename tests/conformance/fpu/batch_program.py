@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.conformance import elf_writer
 from tests.conformance.assembler import assemble
+from tests.conformance.elf_writer import EXECUTE, READ, WRITE, Segment
 
 RECORD = struct.Struct("<QQQIIQIIII8x")
 """a, b, c, FCSR before, -, result, trapped, -, FCSR after, -"""
@@ -23,7 +25,6 @@ SIGFPE, SA_SIGINFO = 8, 8
 SYS_EXIT, SYS_READ, SYS_WRITE, SYS_RT_SIGACTION = 4001, 4003, 4004, 4194
 CONTEXT_PC = 32
 """Where the low word of the pc stands in a little-endian o32 ucontext."""
-FP_ABI_64 = 6
 
 
 @dataclass(frozen=True)
@@ -152,38 +153,11 @@ def program(instruction: str, load: str) -> list[int]:
 def executable(instruction: str, load: str, wide_fpu: bool) -> bytes:
     """A little-endian o32 executable; `wide_fpu` asks for the 64-bit FPU registers (Status.FR = 1)."""
     code = b"".join(word.to_bytes(4, "little") for word in program(instruction, load))
-    abi_flags = struct.pack("<HBBBBBBIIII", 0, 32, 2, 1, 2, 0, FP_ABI_64 if wide_fpu else 1, 0, 0, 0, 0)
-    header_size, segment_size = 52, 32
-    flags_at = header_size + 3 * segment_size
-    code_at = 0x1000
-    noreorder_o32_mips32r2 = 0x7000_1001
-    header = (
-        b"\x7fELF\x01\x01\x01"
-        + bytes(9)
-        + struct.pack(
-            "<HHIIIIIHHHHHH",
-            2,
-            8,
-            1,
-            ORIGIN,
-            header_size,
-            0,
-            noreorder_o32_mips32r2,
-            header_size,
-            segment_size,
-            3,
-            0,
-            0,
-            0,
-        )
-    )
     segments = [
-        (0x7000_0003, flags_at, 0, 0, len(abi_flags), len(abi_flags), 4, 8),
-        (1, code_at, ORIGIN, ORIGIN, len(code), len(code), 5, 0x1000),
-        (1, 0, BUFFER - 0x1000, BUFFER - 0x1000, 0, BUFFER_SIZE + 0x1000, 6, 0x1000),
+        Segment(ORIGIN, code, READ | EXECUTE),
+        Segment(BUFFER - 0x1000, b"", READ | WRITE, size=BUFFER_SIZE + 0x1000),
     ]
-    table = b"".join(struct.pack("<8I", *segment) for segment in segments)
-    return (header + table + abi_flags).ljust(code_at, b"\0") + code
+    return elf_writer.executable(ORIGIN, segments, big_endian=False, wide_fpu=wide_fpu)
 
 
 def run_under_qemu(
