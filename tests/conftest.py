@@ -5,10 +5,23 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+
+# Where a shell started the tests in the background, these are ignored, and guests would inherit that.
+for _number, _action in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGTSTP, signal.SIG_DFL),
+    (signal.SIGTTIN, signal.SIG_DFL),
+    (signal.SIGTTOU, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _action)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
