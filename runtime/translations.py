@@ -136,13 +136,15 @@ class Translations:
     def translate_now(self, seed: int) -> bool:
         """Translate and install the region at `seed` without a profile; False if there is none."""
         self.counts.requested += 1
-        translation = self._from_cache(seed)
-        if translation is None or seed not in translation.entries:
-            translation = self._started_service().translate(seed, _flags(self.mode()), Extent.STATIC)
-            self._ready = False
-            if translation is None:
-                return False
-            self._cache.store(self._cache_name(seed), translation.to_bytes())
+        cached = self._from_cache(seed)
+        if cached is not None and seed in cached.entries and self._install(cached):
+            self.counts.from_cache += 1
+            return seed in self._by_entry
+        translation = self._started_service().translate(seed, _flags(self.mode()), Extent.STATIC)
+        self._ready = False
+        if translation is None:
+            return False
+        self._cache.store(self._cache_name(seed), translation.to_bytes())
         return self._install(translation) and seed in self._by_entry
 
     def install_ready(self) -> None:

@@ -398,11 +398,11 @@ class Vcpu:
             return fault
         self.address_space.mark_code(state.pc >> PAGE_SHIFT)
         translates = self.translations.translates_all and not self.translations.is_set_aside(state.pc)
-        if self._is_stepping or state.in_delay_slot:
+        if self._is_stepping:
             self._decode(1)
         elif not translates:
-            self._decode(_DECODED_AHEAD)
-        elif not self.translations.translate_now(state.pc):
+            self._decode(1 if state.in_delay_slot else _DECODED_AHEAD)
+        elif state.in_delay_slot or not self.translations.translate_now(state.pc):
             return self._step_untranslated()
         return None
 
