@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,7 @@ SECONDS = 4.0
 LEAST_PAGES = 100
 """… unless the machine is so slow that it has not done this many by then."""
 INSTRUCTIONS = 5000
+SECONDS_A_RUN = 2.0
 ROUNDS = 4
 """How often a guest goes on behind what has stopped it."""
 NATIVE_ENGINES: dict[str, dict[str, Any]] = {
@@ -56,7 +58,12 @@ class Guest:
         ends = []
         for _ in range(ROUNDS):
             self.vcpu.clock_limit = state.clock + 16 * INSTRUCTIONS
+            # An engine that does not count knows no limit in translated code.
+            patience = threading.Timer(SECONDS_A_RUN, self.vcpu.request_stop)
+            patience.start()
             stop = self.vcpu.run()
+            patience.cancel()
+            patience.join()
             assert stop in (Stop.EXCEPTION, Stop.MEMORY_FAULT, Stop.LIMIT), stop
             assert state.gpr[0] == 0
             ends.append(self._end(stop))
