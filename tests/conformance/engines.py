@@ -88,8 +88,9 @@ class EngineMachine:
     def _check_translated(self, outcome: Outcome, stepped: int) -> None:
         """What ran was translated, but for the instructions that had to be left to tier 0, a few in any program."""
         translated = self.vcpu.state.translated_clock // 16
-        assert translated + stepped >= outcome.retired, f"{translated} translated, {stepped} stepped of {outcome.retired}"
-        assert stepped <= _STEPPED_ALWAYS + outcome.retired // 4, f"{stepped} of {outcome.retired} stepped"
+        counts = f"{translated} translated, {stepped} stepped of {outcome.retired}"
+        assert translated + stepped >= outcome.retired, counts
+        assert stepped <= _STEPPED_ALWAYS + outcome.retired // 4, counts
 
     def execute_in_slices(self, start: Start, length: Callable[[], int]) -> Outcome:
         """Like `execute`, but stopping every `length()` instructions, which must be exact."""
