@@ -51,7 +51,9 @@ GENERATOR = """
 # lui r2, high(r4); ori r2, r2, low(r4); jr r31; nop
 
 
-def run_generator(engine: Literal["interpreter", "auto"], first: int, last: int, calls: int, vcpu: Vcpu) -> None:
+def run_generator(
+    engine: Literal["interpreter", "auto"], first: int, last: int, calls: int, vcpu: Vcpu
+) -> None:
     state = vcpu.state
     state.pc = CODE
     state.gpr[4], state.gpr[5], state.gpr[6] = first, last, calls
@@ -83,10 +85,12 @@ def test_many_generated_blocks_leave_memory_bounded(
 ) -> None:
     vcpu = Vcpu(space, engine=engine, use_cache=False)
     try:
-        run_generator(engine, 1, DISTINCT_BLOCKS // 4, 1, vcpu)
+        # Two new words a block: after these, everything that is remembered up to a limit has reached it.
+        filled = decode.REMEMBERED_WORDS // 2 + 5_000
+        run_generator(engine, 1, filled, 1, vcpu)
         before = resident_bytes()
         used = vcpu.native.arena.used
-        run_generator(engine, DISTINCT_BLOCKS // 4 + 1, DISTINCT_BLOCKS, 1, vcpu)
+        run_generator(engine, filled + 1, DISTINCT_BLOCKS, 1, vcpu)
         assert resident_bytes() - before < 8 << 20
         assert vcpu.native.arena.used - used < 1 << 20
         assert len(decode.decoded_words()) <= decode.REMEMBERED_WORDS
