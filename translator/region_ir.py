@@ -36,7 +36,7 @@ class RegionIr:
     entries: dict[int, str]
     """Guest address → symbol."""
     access_points: list[AccessPoint]
-    """By stack map number."""
+    """By the number that each stores in `access_point` before it."""
 
 
 def emit_region(region: Region, mode: Mode, source_lines: bool = False) -> RegionIr:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,7 @@ NATIVE_FLAGS: Final = ("-O2", "-fno-tree-vectorize", "-ffp-contract=off")
 
 
 @dataclass
-class Engine:
+class Engine(ABC):
     """One column of the table."""
 
     key: str
@@ -34,9 +35,9 @@ class Engine:
         """The scale this engine runs when `requested` is asked for."""
         return min(requested, self.largest_scale, key=SCALES.index)
 
+    @abstractmethod
     def command(self, program: Program, scale: str) -> list[str]:
         """The command line of one run."""
-        raise NotImplementedError
 
 
 @dataclass
