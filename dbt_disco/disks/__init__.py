@@ -1,0 +1,1 @@
+"""Disk images, and how several virtual machines share them."""
