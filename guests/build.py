@@ -7,7 +7,7 @@
 
 Needs Debian's gcc-mipsel-linux-gnu and gcc-mips-linux-gnu. The C library is musl, built here from Debian's
 source package (`apt-get source`; or --musl-source FILE): static programs of 30 kB each that use a real stdio,
-malloc and string library, for both endians.
+malloc and string library, for both endians. Bare-metal images (system/) are linked with system/runtime alone.
 """
 
 from __future__ import annotations
@@ -34,6 +34,14 @@ COMPILE_FLAGS = (
 ).split()
 LINK_FLAGS = (
     "-static -no-pie -nostdlib -Wl,--build-id=none -Wl,--gc-sections -Wl,--hash-style=sysv -Wl,-z,noexecstack"
+).split()
+IMAGE_FLAGS = (
+    "-std=gnu11 -O2 -ffreestanding -mips32r2 -mhard-float -mno-abicalls -G0 -fno-pic -fno-pie -fno-stack-protector"
+    " -fno-asynchronous-unwind-tables -Wall -Wextra -Wno-main -Wa,-mno-fix-loongson3-llsc -Isystem/runtime"
+).split()
+IMAGE_LINK_FLAGS = (
+    "-static -no-pie -nostdlib -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=16 -Wl,--nmagic"
+    " -Wl,--no-warn-rwx-segments -Tsystem/runtime/image.ld"
 ).split()
 MUSL_COMPILE_FLAGS = "-O2 -fno-tree-vectorize -mips32r2 -mhard-float -fno-pic -fno-pie"
 DROPPED_SECTIONS = (".comment", ".gnu.attributes", ".pdr", ".mdebug.abi32")
@@ -75,6 +83,11 @@ class Program:
     target: Target
     output: Path
 
+    @property
+    def is_image(self) -> bool:
+        """Whether it runs on a bare machine, without Linux and its C library."""
+        return self.source.parent == GUESTS / "system"
+
 
 def programs() -> Iterator[Program]:
     """Every guest program there is."""
@@ -85,6 +98,9 @@ def programs() -> Iterator[Program]:
     for source in sorted((GUESTS / "linux").glob("*.c")):
         for target in (LITTLE_ENDIAN, BIG_ENDIAN):
             yield Program(source, target, Path("guests/prebuilt", target.name, "linux", source.stem))
+    for source in sorted((GUESTS / "system").glob("*.[cS]")):
+        for target in (LITTLE_ENDIAN, BIG_ENDIAN):
+            yield Program(source, target, Path("guests/prebuilt", target.name, "system", source.stem))
     for source in sorted((GUESTS / "embedded").glob("*.c")):
         for target in (LITTLE_ENDIAN, BIG_ENDIAN):
             yield Program(source, target, Path("dbt_disco/embedded", target.name, source.stem))
@@ -201,13 +217,45 @@ def build_program(program: Program, musl: Path, root: Path) -> None:
     run([target.tool("strip"), "--strip-debug", "--discard-all", *drop, str(output)], GUESTS)
 
 
+def build_image_runtime(target: Target, directory: Path) -> Path:
+    """Compile what the bare-metal images share; the archive, from which each takes what it uses."""
+    archive = directory / f"{target.name}.a"
+    objects = []
+    for source in sorted((GUESTS / "system" / "runtime").glob("*.[cS]")):
+        objects.append(str(directory / f"{target.name}-{source.stem}.o"))
+        run(
+            [target.tool("gcc"), *IMAGE_FLAGS, "-c", "-o", objects[-1], str(source.relative_to(GUESTS))],
+            GUESTS,
+        )
+    run([target.tool("ar"), "rcs", str(archive), *objects], GUESTS)
+    return archive
+
+
+def build_image(program: Program, runtime: Path, root: Path) -> None:
+    """Compile, link and strip one bare-metal image into `root`."""
+    target = program.target
+    output = root / program.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    sources = [str(program.source.relative_to(GUESTS)), str(runtime)]
+    run([target.tool("gcc"), *IMAGE_FLAGS, *IMAGE_LINK_FLAGS, "-o", str(output), *sources], GUESTS)
+    run([target.tool("strip"), str(output)], GUESTS)
+
+
 def build(chosen: list[Program], musl_source: Path | None, root: Path) -> None:
     """Build the chosen programs into `root`, a repository or an empty directory."""
-    source = find_musl(musl_source)
-    musl = {target: build_musl(target, source) for target in {program.target for program in chosen}}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(lambda program: build_program(program, musl[program.target], root), chosen):
-            pass
+    images = [program for program in chosen if program.is_image]
+    programs = [program for program in chosen if not program.is_image]
+    source = find_musl(musl_source) if programs else Path()
+    musl = {target: build_musl(target, source) for target in {program.target for program in programs}}
+    with tempfile.TemporaryDirectory(prefix="guests-") as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
+        runtime = {
+            target: build_image_runtime(target, Path(scratch))
+            for target in {image.target for image in images}
+        }
+        builds = [pool.submit(build_image, image, runtime[image.target], root) for image in images]
+        builds += [pool.submit(build_program, each, musl[each.target], root) for each in programs]
+        for future in builds:
+            future.result()
 
 
 def differences(chosen: list[Program], root: Path) -> list[str]:

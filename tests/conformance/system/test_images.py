@@ -1,0 +1,40 @@
+"""Every bare-metal image on every machine: all its checks pass, and the console is the same everywhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.system.machines import QemuMalta, SystemMachine
+
+GUESTS = Path(__file__).parents[3] / "guests"
+IMAGES = sorted(path.stem for path in (GUESTS / "system").glob("*.[cS]"))
+MACHINES = ("qemu",)
+
+NOT_ON_QEMU: dict[str, str] = {}
+"""Images that QEMU 7.2 cannot run, and why."""
+
+
+@pytest.fixture
+def machine(request: pytest.FixtureRequest, program: Callable[[str], str]) -> SystemMachine:
+    """The machine of a name in MACHINES."""
+    assert request.param == "qemu"
+    return QemuMalta(program("qemu-system-mipsel"), program("qemu-system-mips"))
+
+
+@pytest.mark.parametrize("machine", MACHINES, indirect=True)
+@pytest.mark.parametrize("endianness", ["mipsel", "mips"])
+@pytest.mark.parametrize("name", IMAGES)
+def test_image(name: str, endianness: str, machine: SystemMachine) -> None:
+    if machine.name == "qemu" and name in NOT_ON_QEMU:
+        pytest.skip(NOT_ON_QEMU[name])
+    ending = machine.run(GUESTS / "prebuilt" / endianness / "system" / name, endianness == "mips")
+    console = ending.console.decode("ascii", "backslashreplace")
+    assert ending.status == 0, console
+    if name == "hello":
+        assert console == "Hello from bare metal.\n"
+    else:
+        assert re.fullmatch(r"[1-9][0-9]* passed, 0 failed\n", console), console
