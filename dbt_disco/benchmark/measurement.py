@@ -29,8 +29,8 @@ class Run:
     """What was wrong with the run; empty if nothing was."""
 
 
-def measure(engine: Engine, program: Program, scale: str, timeout: float, cold: bool) -> Run:
-    """Run a program once. `cold`: with an empty cache directory, so that everything is translated anew.
+def measure(engine: Engine, program: Program, scale: str, timeout: float, cache: Path | None) -> Run:
+    """Run a program once. `cache`: $XDG_CACHE_HOME for it, if not the user's own.
 
     A run that takes longer than `timeout` seconds is ended and counts as failed.
     """
@@ -39,8 +39,8 @@ def measure(engine: Engine, program: Program, scale: str, timeout: float, cold: 
         tempfile.TemporaryFile() as output,
     ):
         environment = os.environ | engine.environment
-        if cold:
-            environment["XDG_CACHE_HOME"] = scratch
+        if cache is not None:
+            environment["XDG_CACHE_HOME"] = str(cache)
         with open(Path(scratch, "errors"), "w+b") as errors:
             start = time.perf_counter()
             process = subprocess.Popen(

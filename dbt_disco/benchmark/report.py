@@ -20,6 +20,10 @@ from dbt_disco.benchmark.engines import NATIVE_FLAGS, Engine
 from dbt_disco.benchmark.results import Figures, Results
 
 UNKNOWN: Final = "–"
+_COLD: Final = (
+    "cold: their own code (interpreter, handlers), and nothing decoded or translated of any program"
+)
+_WARM: Final = "warm: what an untimed run of the same program has left there"
 
 
 def _number(value: float | None) -> str:
@@ -104,8 +108,8 @@ def notes(results: Results, cold: bool) -> list[str]:
     ]
     if smaller:
         lines.append(f"smaller scales, compared at those or by instruction: {', '.join(smaller)}")
-    cache = "an empty cache at every run" if cold else "a translation cache filled by an untimed run"
-    lines.append(f"medians of whole processes' wall-clock time, start-up included; our engines have {cache}")
+    lines.append("medians of whole processes' wall-clock time, start-up and compilation included")
+    lines.append(f"cache of our engines: {_COLD if cold else _WARM}")
     if results.smaller_scale:
         lines.append(f"steady: ratio of the time {results.scale} takes longer than {results.smaller_scale}")
     lines.append("native =1: time as a multiple of native; MIPS: million guest instructions a second")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Final
 
-from dbt_disco.benchmark.engines import Engine
+from dbt_disco.benchmark.cold_cache import ColdCache
+from dbt_disco.benchmark.engines import Engine, OwnEngine
 from dbt_disco.benchmark.measurement import measure
 from dbt_disco.benchmark.program_table import SCALES, Program
 from dbt_disco.benchmark.results import Results
+
+_LONG_ENOUGH: Final = "short"
+"""The scale at which something in every program is hot, so that all of our engines' own code is used."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,8 @@ class Step:
 class Session:
     """Runs every program under every engine, `repeats` times, interleaved.
 
-    The repeats of one program and engine stop early once they have taken `budget` seconds. `cold`: our
-    engines find an empty cache at every run; otherwise an untimed run has filled it before.
+    The repeats of one program and engine stop early once they have taken `budget` seconds. `cold`: what our
+    engines find as their cache at each run; without it, the user's own, filled by untimed runs.
     """
 
     def __init__(
@@ -40,7 +46,7 @@ class Session:
         repeats: int,
         budget: float,
         timeout: float,
-        cold: bool,
+        cold: ColdCache | None,
     ) -> None:
         self.results = Results(programs, engines, scale)
         self.present = [engine for engine in engines if not engine.absent]
@@ -58,15 +64,21 @@ class Session:
         for step in self.steps():
             before(step)
             if self._wanted(step):
-                run = measure(step.engine, step.program, step.scale, self.timeout, self.cold)
+                with self.cold.directory(timed=step.timed) if self.cold else nullcontext() as cache:
+                    run = measure(step.engine, step.program, step.scale, self.timeout, cache)
                 self.results.add(step.program, step.engine, step.scale, run, timed=step.timed)
             after(step)
 
     def _untimed(self) -> Iterator[Step]:
-        """Runs that fill the translator's cache."""
+        """Runs that leave in our engines' cache what timed ones are to find there."""
+        own = [engine for engine in self.present if isinstance(engine, OwnEngine)]
+        if self.cold:
+            for engine in own:
+                yield Step(self.results.programs[0], engine, engine.scale(_LONG_ENOUGH), timed=False)
+            return
         for program in self.results.programs:
-            for engine in self.present:
-                if engine.key == "translator" and not self.cold:
+            for engine in own:
+                if engine.key == "translator":
                     for scale in self._scales(engine):
                         yield Step(program, engine, scale, timed=False)
 

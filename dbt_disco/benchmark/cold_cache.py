@@ -1,0 +1,37 @@
+"""What our engines find in their cache when a benchmark is cold: their own code, and nothing of any program.
+
+The interpreter, the fault handlers and the routine that starts the compile worker are native code too, generated
+at the first run after an installation. No user waits for that twice, so no timed run does.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from runtime.disk_cache import engine_code
+
+
+class ColdCache:
+    """Gives each run a directory to be its $XDG_CACHE_HOME."""
+
+    def __init__(self, prepared: Path) -> None:
+        """`prepared`: where untimed runs leave the engines' own code."""
+        self._prepared: Final = prepared
+
+    @contextmanager
+    def directory(self, *, timed: bool) -> Iterator[Path]:
+        """For one run: one of its own with a copy of the engines' code if it is timed, else the prepared one."""
+        if not timed:
+            yield self._prepared
+            return
+        with tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as scratch:
+            for file in engine_code(self._prepared):
+                copy = Path(scratch, file.relative_to(self._prepared))
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
+            yield Path(scratch)
