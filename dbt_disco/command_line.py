@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "dump": "show the code a program is translated to",
     "bench": "run the benchmark programs under several engines and compare",
     "cache": "show or clear the translation cache",
+    "fetch": "get an operating system to boot",
 }
 """Command → summary; `dbt_disco.commands.<command>` implements it."""
 
