@@ -32,6 +32,8 @@ _LOW: Final = 0xFFFF_FFFF
 _OFFERED_BY_ALL: Final = int(ReservedFeature.VERSION_1 | ReservedFeature.INDIRECT_DESC)
 _RUNNING: Final = int(Status.DRIVER_OK | Status.FEATURES_OK)
 _NEEDS_RESET: Final = int(Status.DEVICE_NEEDS_RESET)
+_GUEST_TURN: Final = 10_000
+"""Nanoseconds that the guest goes on for when a device has much to do, before the device does more of it."""
 
 
 @dataclass
@@ -234,7 +236,8 @@ class VirtioMmio(Device):
     def _continue_soon(self, queue: int) -> None:
         self._unfinished.add(queue)
         if self._continuation is None:
-            self._continuation = self._surroundings.call_at(self._surroundings.now(), self._continue)
+            due = self._surroundings.now() + _GUEST_TURN
+            self._continuation = self._surroundings.call_at(due, self._continue)
 
     def _continue(self) -> None:
         self._continuation = None
