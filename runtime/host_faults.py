@@ -245,6 +245,10 @@ class HostFaults:
         """Give signal `number` the action it had before."""
         self._check(_libc.sigaction(number, ctypes.byref(self._old_actions[number]), None), number)
 
+    def set_action(self, number: int, handler: int, flags: int) -> None:
+        """Have a handler of generated code answer signal `number`."""
+        self._set(number, handler, flags)
+
     def _set(self, number: int, handler: int, flags: int) -> None:
         action = _SignalAction(handler=handler, flags=flags)
         # Keep the first old action: catching twice must not make our own handler the one to go back to.

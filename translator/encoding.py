@@ -67,6 +67,8 @@ class Encoding:
     flow: Flow
     semantics: Semantics
     valid_if: Validity | None = None
+    privileged: bool = False
+    """Whether it exists in system mode only; in user programs it is Coprocessor Unusable."""
 
     def matches(self, word: int) -> bool:
         """Whether `word` is an instance of this instruction."""
@@ -96,14 +98,21 @@ ENCODINGS: Final[dict[str, Encoding]] = {}
 
 
 def instruction(
-    mnemonic: str, pattern: str, flow: Flow = Flow.NEXT, valid_if: Validity | None = None
+    mnemonic: str,
+    pattern: str,
+    flow: Flow = Flow.NEXT,
+    valid_if: Validity | None = None,
+    *,
+    privileged: bool = False,
 ) -> Callable[[Semantics], Semantics]:
     """Register the decorated function as the semantics of `mnemonic`."""
 
     def register(semantics: Semantics) -> Semantics:
         assert mnemonic not in ENCODINGS, mnemonic
         mask, match, fields = _parse(pattern)
-        ENCODINGS[mnemonic] = Encoding(mnemonic, pattern, mask, match, fields, flow, semantics, valid_if)
+        ENCODINGS[mnemonic] = Encoding(
+            mnemonic, pattern, mask, match, fields, flow, semantics, valid_if, privileged
+        )
         return semantics
 
     return register

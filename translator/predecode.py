@@ -54,6 +54,11 @@ def coprocessor_unusable_symbol(coprocessor: int) -> str:
     return f"coprocessor_{coprocessor}_unusable"
 
 
+def reserved_in_coprocessor_symbol(coprocessor: int) -> str:
+    """The symbol of the handler of what is no instruction of `coprocessor`."""
+    return f"coprocessor_{coprocessor}_reserved"
+
+
 def operand_index(shift: int) -> int:
     """Which operand byte holds the field at bit `shift`: cc fields lie two bits above 16 or 6."""
     return {21: 0, 18: 1, 16: 1, 11: 2, 8: 3, 6: 3}[shift]
