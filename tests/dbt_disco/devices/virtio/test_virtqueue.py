@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dbt_disco.devices.virtio import virtqueue
 from dbt_disco.devices.virtio.registers import Interrupt, Register, Status
 from dbt_disco.devices.virtio.virtio_device import ReservedFeature
+from dbt_disco.devices.virtio.virtqueue import BUFFER_WORK, REQUEST_WORK, WORK_PER_VISIT
 from tests.dbt_disco.devices.virtio.driver import (
     ALL_FEATURES,
     DESCRIPTOR,
@@ -246,7 +247,7 @@ def test_a_device_that_overwrites_its_own_queue_stops() -> None:
 
 def test_much_work_is_done_in_turns_with_the_guest(monkeypatch: pytest.MonkeyPatch) -> None:
     guest, queue = started()
-    monkeypatch.setattr(virtqueue, "WORK_PER_VISIT", 3 * virtqueue.REQUEST_WORK)
+    monkeypatch.setattr(virtqueue, "WORK_PER_VISIT", 3 * REQUEST_WORK)
     for _ in range(8):
         queue.add([b"x"], [])
     queue.notify()
@@ -257,9 +258,24 @@ def test_much_work_is_done_in_turns_with_the_guest(monkeypatch: pytest.MonkeyPat
     assert done == [3, 3, 2]
 
 
+@pytest.mark.parametrize(("buffers", "length"), [(1024, 1), (1000, 60_000), (1, 8 << 20)])
+def test_greedy_requests_are_bounded_by_the_visit(buffers: int, length: int) -> None:
+    """All chains of a queue are the same one, so that the driver has hardly any work with it."""
+    guest, queue = started(size=256)
+    queue.offer([(HERE, length, 0)] * buffers, indirect=True)
+    for _ in range(255):
+        queue.make_available(255)
+    accesses, moved = guest.ram.accesses, guest.ram.moved
+    queue.notify()
+    assert guest.transport.failure is None and guest.surroundings.timers()
+    greatest_request = buffers * (BUFFER_WORK + length)
+    assert guest.ram.accesses - accesses < (WORK_PER_VISIT + greatest_request) // BUFFER_WORK
+    assert guest.ram.moved - moved < 2 * (WORK_PER_VISIT + greatest_request)
+
+
 def test_a_reset_ends_the_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     guest, queue = started()
-    monkeypatch.setattr(virtqueue, "WORK_PER_VISIT", virtqueue.REQUEST_WORK)
+    monkeypatch.setattr(virtqueue, "WORK_PER_VISIT", REQUEST_WORK)
     for _ in range(8):
         queue.add([b"x"], [])
     queue.notify()
@@ -270,7 +286,7 @@ def test_a_reset_ends_the_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_checkpoint_continues_the_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     guest, queue = started()
-    monkeypatch.setattr(virtqueue, "WORK_PER_VISIT", virtqueue.REQUEST_WORK)
+    monkeypatch.setattr(virtqueue, "WORK_PER_VISIT", REQUEST_WORK)
     for _ in range(8):
         queue.add([b"x"], [])
     queue.notify()
