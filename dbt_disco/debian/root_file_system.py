@@ -31,6 +31,7 @@ _LINKS: Final = {
     "etc/mtab": "../proc/self/mounts",
     "etc/resolv.conf": "/run/resolv.conf",
     "usr/bin/awk": "mawk",
+    "usr/bin/which": "which.debianutils",
     "var/lock": "/run/lock",
     "var/run": "/run",
     **{f"usr/sbin/{name}": "../bin/busybox" for name in ("halt", "init", "poweroff", "reboot")},
@@ -91,19 +92,18 @@ class RootFileSystem:
             with deb_file.data_archive(package) as archive:
                 try:
                     for member in archive:
-                        self._unpack(package, archive, member)
+                        self._unpack(archive, member)
                 except deb_file.DAMAGE as error:
                     raise deb_file.damaged(package, f"data.tar cannot be unpacked: {error}") from error
         self._configure()
         for path, time in self._directory_times.items():
             os.utime(self.root / path, (time, time))
 
-    def _unpack(self, package: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    def _unpack(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         path = _merged(deb_file.install_path(member))
-        target = self._target(package, path)
+        target = self._target(path)
         if member.isdir():
-            target.mkdir(parents=True, exist_ok=True)
-            self._directory_times[path] = member.mtime
+            self._unpack_directory(path, member)
         else:
             target.unlink(missing_ok=True)
             if member.isreg():
@@ -111,50 +111,65 @@ class RootFileSystem:
                 assert contents is not None  # it is a regular file
                 with open(target, "xb") as file:
                     shutil.copyfileobj(contents, file)
+                target.chmod(member.mode)
             elif member.issym():
                 target.symlink_to(member.linkname)
             elif member.islnk():
                 linked = _merged(posixpath.normpath(f"/{member.linkname}").lstrip("/"))
-                os.link(self._target(package, linked), target, follow_symlinks=False)
+                os.link(self._target(linked), target, follow_symlinks=False)
             else:
-                raise deb_file.damaged(package, f"{path} is neither file, directory nor link")
-        if not member.issym():
-            target.chmod(member.mode)
-        if not member.isdir():
+                raise tarfile.ExtractError(f"{path} is neither file, directory nor link")
             os.utime(target, (member.mtime, member.mtime), follow_symlinks=False)
         owner = Owner(member.uid, member.gid)
         if owner != ROOT:
             self.owners[path] = owner
 
-    def _target(self, package: Path, path: str) -> Path:
-        """Where a file goes on the host; no link in its path leads out of the tree."""
+    def _unpack_directory(self, path: str, member: tarfile.TarInfo) -> None:
         target = self.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if path and not target.parent.resolve().is_relative_to(self.root.resolve()):
-            raise deb_file.damaged(package, f"{path} would be outside the root file system")
+        if target.is_symlink():  # as dpkg: a directory of one package may be a link to one in another
+            return
+        target.mkdir(exist_ok=True)
+        target.chmod(member.mode)
+        self._directory_times[path] = member.mtime
+
+    def _target(self, path: str) -> Path:
+        """Where a file goes on the host, its directories made; no link in them leads out of the tree."""
+        target = self.root / path
+        if path:
+            self._make_directories(target.parent)
+            if not target.parent.resolve().is_relative_to(self.root.resolve()):
+                raise tarfile.ExtractError(f"{path} would be outside the root file system")
         return target
+
+    def _make_directories(self, directory: Path) -> None:
+        if not directory.exists():
+            self._make_directories(directory.parent)
+            directory.mkdir()
+            directory.chmod(0o755)  # whatever the umask is
 
     def _configure(self) -> None:
         for path, mode in _DIRECTORIES.items():
-            (self.root / path).mkdir(parents=True, exist_ok=True)
+            self._make_directories(self._target(path))
             (self.root / path).chmod(mode)
         for path, linked in _LINKS.items():
-            self._prepare(path).symlink_to(linked)
+            self._make_room(path).symlink_to(linked)
         for path, source in _COPIES.items():
             if not (self.root / source).is_file():
                 raise FetchError(f"{source}: no package has it, but {path} is made from it")
-            shutil.copyfile(self.root / source, self._prepare(path))
+            self._write(path, (self.root / source).read_bytes(), 0o644)
         for path, text in _FILES.items():
-            self._prepare(path).write_text(text)
+            self._write(path, text.encode(), 0o644)
         for path, mode in _SCRIPTS.items():
-            target = self._prepare(path)
-            target.write_bytes((files(__package__) / "guest" / posixpath.basename(path)).read_bytes())
-            target.chmod(mode)
+            self._write(path, (files(__package__) / "guest" / posixpath.basename(path)).read_bytes(), mode)
 
-    def _prepare(self, path: str) -> Path:
-        """Make room for a file of ours."""
-        target = self.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
+    def _write(self, path: str, contents: bytes, mode: int) -> None:
+        target = self._make_room(path)
+        target.write_bytes(contents)
+        target.chmod(mode)
+
+    def _make_room(self, path: str) -> Path:
+        """Remove what a package has put where a file of ours goes."""
+        target = self._target(path)
         if target.is_dir() and not target.is_symlink():
             target.rmdir()
             self._directory_times.pop(path, None)

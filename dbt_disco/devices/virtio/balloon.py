@@ -78,13 +78,13 @@ class BalloonDevice(VirtioDevice):
     def __init__(self) -> None:
         super().__init__()
         self._target = 0
+        self._statistics_wanted = False
         self._hint_round = int(Command.FIRST)
         self._forget_driver()
 
     def _forget_driver(self) -> None:
         self._actual = 0
         self._statistics: dict[Statistic, int] = {}
-        self._statistics_wanted = False
         self._hint_command = int(Command.DONE)
         self._hint_answer = int(Command.STOP)
 

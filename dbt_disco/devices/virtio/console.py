@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 from dbt_disco.devices.character_backend import CharacterBackend
 from dbt_disco.devices.virtio.descriptor_chain import DescriptorChain
+from dbt_disco.devices.virtio.driver_error import DriverError
 from dbt_disco.devices.virtio.virtio_device import VirtioDevice
 from dbt_disco.devices.virtio.virtqueue import Virtqueue
 
@@ -15,6 +16,8 @@ INPUT_CAPACITY: Final = 4096
 """Bytes of input kept until the driver has room for them."""
 OUTPUT_PIECE: Final = 64 << 10
 """Bytes handed to the backend at once."""
+OUTPUT_MAX: Final = 16 << 20
+"""Bytes in one request. Linux writes 32 KiB at most, or what is in a pipe."""
 
 _RECEIVE, _TRANSMIT = 0, 1
 _CONFIGURATION: Final = struct.Struct("<HHII")  # columns, rows, ports, emergency write
@@ -90,6 +93,8 @@ class ConsoleDevice(VirtioDevice):
         self._input = bytearray(state["input"])
 
     def _transmit(self, chain: DescriptorChain) -> int:
+        if chain.readable_length > OUTPUT_MAX:
+            raise DriverError(f"{chain.readable_length} bytes of output at once, {OUTPUT_MAX} are the most")
         for start in range(0, chain.readable_length, OUTPUT_PIECE):
             self._backend.write(chain.read(start, min(OUTPUT_PIECE, chain.readable_length - start)))
         return 0

@@ -30,8 +30,12 @@ from runtime.addresses import PhysicalAddress
 
 _LOW: Final = 0xFFFF_FFFF
 _OFFERED_BY_ALL: Final = int(ReservedFeature.VERSION_1 | ReservedFeature.INDIRECT_DESC)
-_RUNNING: Final = int(Status.DRIVER_OK | Status.FEATURES_OK)
+_FEATURES_OK: Final = int(Status.FEATURES_OK)
+_DRIVER_OK: Final = int(Status.DRIVER_OK)
+_RUNNING: Final = _FEATURES_OK | _DRIVER_OK
 _NEEDS_RESET: Final = int(Status.DEVICE_NEEDS_RESET)
+_USED_BUFFER: Final = int(Interrupt.USED_BUFFER)
+_CONFIGURATION_CHANGE: Final = int(Interrupt.CONFIGURATION_CHANGE)
 _GUEST_TURN: Final = 10_000
 """Nanoseconds that the guest goes on for when a device has much to do, before the device does more of it."""
 
@@ -128,8 +132,8 @@ class VirtioMmio(Device):
 
     def configuration_changed(self) -> None:
         self._config_generation = (self._config_generation + 1) & _LOW
-        if self._status & Status.DRIVER_OK:
-            self._raise(Interrupt.CONFIGURATION_CHANGE)
+        if self._status & _DRIVER_OK:
+            self._raise(_CONFIGURATION_CHANGE)
 
     # Reading registers
 
@@ -152,7 +156,7 @@ class VirtioMmio(Device):
         self._driver_features_sel = value
 
     def _accept_features(self, value: int) -> None:
-        if self._driver_features_sel < 2 and not self._status & Status.FEATURES_OK:
+        if self._driver_features_sel < 2 and not self._status & _FEATURES_OK:
             shift = 32 * self._driver_features_sel
             self._driver_features = self._driver_features & ~(_LOW << shift) | value << shift
 
@@ -194,9 +198,9 @@ class VirtioMmio(Device):
             return
         before = self._status
         self._status = value & 0xFF | before & _NEEDS_RESET
-        if value & ~before & Status.FEATURES_OK:
+        if value & ~before & _FEATURES_OK:
             self._finish_negotiation()
-        if self._status & ~before & Status.DRIVER_OK:
+        if self._status & ~before & _DRIVER_OK:
             for queue in range(
                 len(self._queues)
             ):  # a driver may have notified too early, as Linux's balloon does
@@ -208,13 +212,13 @@ class VirtioMmio(Device):
         """Leave FEATURES_OK set only if the driver accepts no more than is offered, and this version (2.2.2, 6.2)."""
         refused = self._driver_features & ~(self.device.features | _OFFERED_BY_ALL)
         if refused or not self._driver_features & ReservedFeature.VERSION_1:
-            self._status &= ~Status.FEATURES_OK
+            self._status &= ~_FEATURES_OK
         else:
             self.device.negotiated(self._driver_features)
 
     def _make_queue(self, index: int) -> Virtqueue:
         registers, largest = self._registers[index], self.device.QUEUE_SIZES[index]
-        if not self._status & Status.FEATURES_OK:
+        if not self._status & _FEATURES_OK:
             raise DriverError("made ready before the features were negotiated")
         if not 0 < registers.size <= largest or registers.size & (registers.size - 1):
             raise DriverError(f"size {registers.size} is not a power of two up to {largest}")
@@ -230,7 +234,7 @@ class VirtioMmio(Device):
             QueueAddresses(*map(PhysicalAddress, addresses)),
             indirect=bool(self._driver_features & ReservedFeature.INDIRECT_DESC),
             event_index=bool(self._driver_features & ReservedFeature.EVENT_IDX),
-            interrupt=lambda: self._raise(Interrupt.USED_BUFFER),
+            interrupt=lambda: self._raise(_USED_BUFFER),
         )
 
     def _continue_soon(self, queue: int) -> None:
@@ -250,7 +254,7 @@ class VirtioMmio(Device):
         self._status |= _NEEDS_RESET
         self.configuration_changed()
 
-    def _raise(self, reason: Interrupt) -> None:
+    def _raise(self, reason: int) -> None:
         self._interrupt_status |= reason
         self._interrupt.set(True)
 
@@ -287,7 +291,7 @@ class VirtioMmio(Device):
             if queue is not None:
                 ready = self._queues[index] = self._virtqueue(queue["size"], queue["addresses"])
                 ready.restore(queue)
-        if self._status & Status.FEATURES_OK:
+        if self._status & _FEATURES_OK:
             self.device.negotiated(self._driver_features)
         self.device.restore(state["device"])
         for index in state["unfinished"]:

@@ -22,7 +22,8 @@ WORK_PER_VISIT: Final = 64 << 20
 """Bytes of requests after which `Virtqueue.serve` returns, so that nobody keeps a vCPU's thread for long."""
 
 REQUEST_WORK: Final = 64 << 10
-"""What a request counts besides its bytes: about as long as these take to copy."""
+BUFFER_WORK: Final = 4 << 10
+"""What a request and each of its buffers count besides their bytes: about as long as these take to copy."""
 
 _DESCRIPTOR: Final = struct.Struct("<QIHH")  # address, length, flags, next
 _F_NEXT, _F_WRITE, _F_INDIRECT = 1, 2, 4
@@ -140,7 +141,7 @@ class Virtqueue:
         self.look()
         while True:
             while work > 0 and (chain := self.pop()) is not None:
-                work -= chain.readable_length + chain.writable_length + REQUEST_WORK
+                work -= _work_of(chain)
                 self.push(chain, answer(chain))
             self.publish()
             if work <= 0:
@@ -224,3 +225,8 @@ class Virtqueue:
             return not self._ring[0] & _F_NO_INTERRUPT
         event = int.from_bytes(self._ring[-2:], "little")
         return (event - before) & 0xFFFF < count
+
+
+def _work_of(chain: DescriptorChain) -> int:
+    buffers = len(chain.readable) + len(chain.writable)
+    return REQUEST_WORK + BUFFER_WORK * buffers + chain.readable_length + chain.writable_length

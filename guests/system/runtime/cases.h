@@ -48,16 +48,16 @@
 #define attempt_in_user attempt_in STATUS_USER
 #define attempt_in_supervisor attempt_in STATUS_SUPERVISOR
 
-/* Exactly one exception, with this code, EPC and BD, through this vector. */
+/* Exactly one exception, with this code, EPC (or up to `within` bytes later) and BD, through this vector. */
 #define expect_exception exception_expected __LINE__,
-.macro exception_expected line, code, at, bd=0, ce=0, bad, vector=VECTOR_GENERAL
+.macro exception_expected line, code, at, within=0, bd=0, ce=0, bad, vector=VECTOR_GENERAL
 99:
 	.pushsection .rodata
 	.balign	4
 97:	.word	\line
 	.word	\code << 2 | \bd << 31 | \ce << 28
 	.word	\vector
-	.word	\at
+	.word	\at, \within
 	.ifb	\bad
 	.word	0, 0
 	.else
@@ -75,24 +75,31 @@
 	 li	$a0, \line
 .endm
 
-/* What a register holds, or held when the exception came. */
+/* What a register holds. */
 #define expect_equal equal_expected __LINE__,
 .macro equal_expected line, register, value
 	move	$a3, \register
-	li	$a2, \value
+	la	$a2, \value
 	move	$a1, $zero
 	jal	check_equal
 	 li	$a0, \line
 .endm
 
-#define expect_register register_expected __LINE__,
-.macro register_expected line, number, value
-	lui	$at, %hi(recorded + EXCEPTION_GPR + 4 * \number)
-	lw	$a3, %lo(recorded + EXCEPTION_GPR + 4 * \number)($at)
-	li	$a2, \value
+/* A field of the recorded exception. */
+#define expect_recorded recorded_expected __LINE__,
+.macro recorded_expected line, field, value
+	lui	$at, %hi(recorded + \field)
+	lw	$a3, %lo(recorded + \field)($at)
+	la	$a2, \value
 	move	$a1, $zero
 	jal	check_equal
 	 li	$a0, \line
+.endm
+
+/* What a register held when the exception came. */
+#define expect_register register_expected __LINE__,
+.macro register_expected line, number, value
+	recorded_expected \line, EXCEPTION_GPR + 4 * \number, \value
 .endm
 
 /* main, which keeps the return address where no exception and no call can reach it. */

@@ -6,7 +6,7 @@
 	.set noreorder
 	.set noat
 
-/* Every vector comes here with its offset in k1. */
+/* Every vector goes on at exception_entry with its offset in k1. */
 .macro vector offset
 	.org \offset
 	lui $k0, %hi(exception_entry)
@@ -56,6 +56,7 @@ start:
 	 nop
 
 	.text
+	.globl exception_entry
 exception_entry:
 	lui $k0, %hi(entered)
 	addiu $k0, %lo(entered)

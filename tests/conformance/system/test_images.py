@@ -14,8 +14,15 @@ GUESTS = Path(__file__).parents[3] / "guests"
 IMAGES = sorted(path.stem for path in (GUESTS / "system").glob("*.[cS]"))
 MACHINES = ("qemu",)
 
-NOT_ON_QEMU: dict[str, str] = {}
-"""Images that QEMU 7.2 cannot run, and why."""
+NOT_ON_QEMU = {
+    "constant_branches": "QEMU 7.2 takes a branch that cannot be taken for a nop, so that nothing is in its slot",
+    "coprocessor_two": "QEMU 7.2 raises reserved instruction for most of coprocessor 2",
+    "synci_addresses": "QEMU 7.2's synci looks at no address",
+    "tlb_rewrite_in_place": "QEMU 7.2 raises modified and invalid for entries that tlbwr has replaced",
+    "unaligned_fetch_unmapped": "QEMU 7.2 looks for the page first, and its 24Kf has MIPS16",
+    "unaligned_store_conditional": "QEMU 7.2's sc fails without looking at the address",
+}
+"""Images that do not end on QEMU 7.2 as the manual says, and why."""
 
 
 @pytest.fixture

@@ -71,10 +71,13 @@ class DriverQueue:
         self.available_index = self.last_kicked = self.last_used = 0
 
     def add(self, readable: Iterable[bytes], writable: Iterable[int], indirect: bool = False) -> Transfer:
-        """Put buffers into memory and make them available, without telling the device."""
+        """Put a request's buffers into memory and make them available, without telling the device."""
         buffers = [(self._place(data), len(data), 0) for data in readable]
-        room = [(self.allocator.take(length), length) for length in writable]
-        buffers += [(address, length, WRITE) for address, length in room]
+        buffers += [(self.allocator.take(length), length, WRITE) for length in writable]
+        return self.offer(buffers, indirect)
+
+    def offer(self, buffers: Sequence[tuple[int, int, int]], indirect: bool = False) -> Transfer:
+        """Make buffers (address, length, flags) available where they are."""
         if indirect:
             table = self.allocator.take(16 * len(buffers), 16)
             self.machine.write(table, b"".join(chain_up(buffers, range(len(buffers)))))
@@ -84,6 +87,7 @@ class DriverQueue:
             indices = [self.free.pop() for _ in buffers]
             for index, descriptor in zip(indices, chain_up(buffers, indices), strict=True):
                 self._put_descriptor(index, descriptor)
+        room = [(address, length) for address, length, flags in buffers if flags]
         transfer = self.outstanding[indices[0]] = Transfer(indices, room)
         self.make_available(indices[0])
         return transfer

@@ -16,17 +16,19 @@ RAM_LENGTH: Final = 16 << 20
 
 
 class GuestRam:
-    """Memory from `RAM_START` on that remembers what was released and how often it was accessed."""
+    """Memory from `RAM_START` on that remembers what was released, and counts accesses and bytes."""
 
     def __init__(self, length: int = RAM_LENGTH) -> None:
         self.data = bytearray(length)
         self.released: list[tuple[int, int]] = []
         self.accesses = 0
+        self.moved = 0
 
     def _offset(self, address: int, length: int) -> int:
         if not (address >= RAM_START and address + length <= RAM_START + len(self.data)):
             raise NotMemory(address, length)
         self.accesses += 1
+        self.moved += length
         return address - RAM_START
 
     def read(self, address: PhysicalAddress, length: int) -> bytes:
