@@ -21,7 +21,6 @@ from runtime.system.device_access import DeviceAccess
 from runtime.system.host_timer import HostTimer
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.translation_tables import TranslationTables
-from translator.cp0_registers import Cause
 from translator.decode import lookup_privileged
 from translator.encoding import Flow
 from translator.host_float import CONTROL_DEFAULT
@@ -32,6 +31,9 @@ Engine = Literal["interpreter", "translator", "auto"]
 
 CLOCK_PER_INSTRUCTION: Final = 16
 NO_LIMIT: Final = 1 << 62
+_IP_SHIFT: Final = 8
+_LINES: Final = 0x7C00
+"""IP2 to IP6 in Cause."""
 _DECODED_AHEAD: Final = 32
 """Instructions decoded at one stop."""
 
@@ -133,9 +135,8 @@ class SystemVcpu:
     # Interrupts.
 
     def set_interrupts(self, levels: int) -> None:
-        """The hardware interrupt lines: bit k is IP(2 + k). IP7 belongs to the timer as well."""
-        lines = Cause.IP & ~Cause.IP7 & ~0x300
-        self.state.cause = self.state.cause & ~lines | levels << 10 & lines
+        """The hardware interrupt lines: bit n is IPn, 2 to 6; IP7 is the timer's."""
+        self.state.cause = self.state.cause & ~_LINES | levels << _IP_SHIFT & _LINES
         self.state.limit = 0
 
     def request_stop(self) -> None:
@@ -250,3 +251,9 @@ class SystemVcpu:
 
     def _code_dropped(self, machine_page: int) -> None:
         """Nothing but entries has been derived from code yet."""
+
+    # Time.
+
+    def next_compare(self) -> int:
+        """When Count reaches Compare next, in nanoseconds since the start."""
+        return int(self.state.compare_ticks) * 25 // 4

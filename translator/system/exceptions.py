@@ -158,8 +158,10 @@ def _proceed_at() -> str:
     status = r.read("status")
     with r.when(r.read("counts_instructions").ne(0), unlikely=True):
         r.call_for_effect("update_timer", clock)
+    # Without CU1 nobody sees the registers: other processes' Status.FR may come and go.
     is_wide = (status & Status.FR).ne(0).zext(32)
-    with r.when(is_wide.ne(r.read("wide_registers")), unlikely=True):
+    is_usable = (status & Status.CU1).ne(0)
+    with r.when(is_usable & is_wide.ne(r.read("wide_registers")), unlikely=True):
         r.write("pc", address)
         r.write("in_delay_slot", 0)
         r.write("clock", clock)
