@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -87,8 +86,9 @@ def parse_drive(text: str) -> Drive:
     A comma in a value is doubled, as for QEMU. Raises DiskError if the text is not of this form.
     """
     values: dict[str, str] = {}
-    for part in re.split(r"(?<!,),(?!,)|(?<=,,),(?!,)", text):
-        key, equals, value = part.replace(",,", ",").partition("=")
+    for quoted in text.replace(",,", "\0").split(","):
+        part = quoted.replace("\0", ",")
+        key, equals, value = part.partition("=")
         if key not in _KEYS or not equals or not value:
             raise _unclear(text, f"{part!r} is none of {', '.join(f'{name}=…' for name in _KEYS)}")
         if key in values:

@@ -7,7 +7,7 @@ protocol whatever its `compatible`, gets the rate of Count as half that of the f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -47,7 +47,7 @@ class Boot:
     memory_size: int
     command_line: str = ""
     initrd: MemoryRange | None = None
-    occupied_slots: Iterable[DeviceRange] = ()
+    occupied_slots: Sequence[DeviceRange] = ()
     """The `VIRTIO_SLOTS` that a device is attached to; the others are left out, nobody need probe them."""
     random_seed: bytes = b""
     """Seeds the guest's random number generator, if not empty; Linux then need not wait for entropy."""

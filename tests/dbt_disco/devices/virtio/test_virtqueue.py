@@ -24,7 +24,7 @@ from tests.dbt_disco.devices.virtio.driver import (
     Transfer,
 )
 from tests.dbt_disco.devices.virtio.echo_device import EchoDevice
-from tests.dbt_disco.devices.virtio.guest import RAM_LENGTH, RAM_START, Guest
+from tests.dbt_disco.devices.virtio.guest import RAM_LENGTH, RAM_START, Guest, Machine
 
 FLAGS_ONLY = ALL_FEATURES & ~ReservedFeature.EVENT_IDX
 RAM_END = RAM_START + RAM_LENGTH
@@ -144,13 +144,13 @@ def test_a_chain_may_end_in_an_indirect_table() -> None:
     assert queue.collect() == [transfer] and transfer.data == b"<->"
 
 
-Breakage = Callable[[Guest, DriverQueue], None]
+Breakage = Callable[[Machine, DriverQueue], None]
 
 
 def descriptors(*entries: tuple[int, int, int, int]) -> Breakage:
     """The driver makes descriptor 0 of these available."""
 
-    def breakage(guest: Guest, queue: DriverQueue) -> None:
+    def breakage(guest: Machine, queue: DriverQueue) -> None:
         guest.write(queue.descriptors, b"".join(DESCRIPTOR.pack(*entry) for entry in entries))
         queue.make_available(0)
 
@@ -160,7 +160,7 @@ def descriptors(*entries: tuple[int, int, int, int]) -> Breakage:
 def indirect_table(*entries: tuple[int, int, int, int]) -> Breakage:
     """The driver makes an indirect table of these available."""
 
-    def breakage(guest: Guest, queue: DriverQueue) -> None:
+    def breakage(guest: Machine, queue: DriverQueue) -> None:
         guest.write(RAM_END - 4096, b"".join(DESCRIPTOR.pack(*entry) for entry in entries))
         descriptors((RAM_END - 4096, 16 * len(entries), INDIRECT, 0))(guest, queue)
 
