@@ -208,7 +208,8 @@ def _undecoded(big_endian: bool) -> str:
     r = Routine()
     distance = r.integer("%entry") - r.read("page_entries_base")
     in_page = distance & (1 << ENTRIES_SHIFT) - 1
-    with r.when(in_page.eq(SENTINEL), unlikely=True):
+    # A nullified branch-likely at the end of the page leads one entry further.
+    with r.when(r.constant(SENTINEL, 64).le_unsigned(in_page), unlikely=True):
         handler = r.assign("handler", "ptrtoint ptr @page_end to i64")
         offset = IrValue(r, handler, 64) - r.integer("%handlers")
         r.store(r.integer("%entry"), offset.trunc(32))
