@@ -250,7 +250,9 @@ class Cpu(Protocol):
     def read_count(self) -> Any:
         """The Count register now, 32 bits."""
 
-    # Only in system mode.
+
+class SystemCpu(Cpu, Protocol):
+    """A vCPU with the privileged architecture, as the semantics of privileged instructions see it."""
 
     def require_coprocessor(self, number: int) -> None:
         """Raise Coprocessor Unusable unless the mode or Status allows coprocessor `number` (0 or 1)."""

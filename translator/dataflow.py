@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from translator.algebra import RegisterFile, SystemOperation, Value
 from translator.encoding import FIELD_WIDTH, Encoding, Flow
-from translator.state import ExceptionCode
+from translator.state import CpuState, ExceptionCode
 
 REGISTER_FILES: Final = ("gpr", "fcc", "fpr32", "fpr64", "fpr_high")
 
@@ -181,7 +181,7 @@ class RecordingCpu:
     """A `translator.algebra.Cpu` that only records."""
 
     def __init__(self, xlen: int = 32, big_endian: bool = False) -> None:
-        self.system = True
+        self.system = False
         self.xlen = xlen
         self.big_endian = big_endian
         self.reads: set[Location] = set()
@@ -217,7 +217,7 @@ class RecordingCpu:
 
     def read(self, field: str) -> UnknownValue:
         self.reads.add(Location(field))
-        return UnknownValue(self.xlen)
+        return UnknownValue(8 * getattr(CpuState, field).size)
 
     def write(self, field: str, value: UnknownValue) -> None:
         self.writes.add(Location(field))

@@ -215,7 +215,7 @@ def _own_text(instruction: Instruction) -> str:
     if "base" in fields:
         index = operands.pop()
         operands.append(f"{index}({REGISTER_NAMES[instruction.field('base')]})")
-    return f"{instruction.mnemonic} {', '.join(operands)}"
+    return f"{instruction.mnemonic} {', '.join(operands)}".rstrip()
 
 
 def _operand_text(name: str, number: int) -> str:

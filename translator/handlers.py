@@ -532,7 +532,6 @@ declare i32 @llvm.uadd.sat.i32(i32, i32)
 """Of what both kinds of interpreters call."""
 
 
-
 def handlers_ir(big_endian: bool, profiles: bool = False) -> str:
     """The whole interpreter as one LLVM module.
 

@@ -71,6 +71,8 @@ class Stop(IntEnum):
     """Status.FR has been changed by the instruction before pc."""
     BACK_MAP_FULL = 16
     """There is no record left for another translation in the tables."""
+    VISIT = 18
+    """Another thread has something for the vCPU's thread, such as a translation."""
     PRIVILEGED_PAGE = 17
     """The access of the instruction at pc goes to the privileged-register page."""
 
@@ -221,6 +223,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("stored_entry", ctypes.c_uint32 * 4, "predecoded entry that runs after a store to a code page"),
     ("resume_entry", ctypes.c_uint32 * 4, "predecoded entry that goes on at pc"),
     ("stop_requested", ctypes.c_uint32, "1: leave native code at the next look at the limit"),
+    ("visit_requested", ctypes.c_uint32, "1: leave native code for a moment, at the next look at the limit"),
     ("resume_limit", ctypes.c_uint64, "what limit is to be when nothing is pending"),
     # Time. A tick of Count is 6.25 ns, or two instructions.
     ("count_offset", ctypes.c_uint32, "Count - ticks"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from translator.cp0_registers import CP0_REGISTERS
-
 if TYPE_CHECKING:
     from runtime.system.vcpu import SystemVcpu
 

@@ -67,6 +67,10 @@ class MachineMemory:
         """Pages in use."""
         return self._untouched - len(self._free)
 
+    def times_data(self, page: int | None) -> int:
+        """How often a page with code has turned out to be data."""
+        return 0 if page is None else self._times_data.get(page, 0)
+
     def allocate(self) -> int:
         """A page of zeros with one user; `OutOfMachineMemory` if there is none."""
         if self._free:

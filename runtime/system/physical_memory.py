@@ -165,7 +165,9 @@ class PhysicalMemory:
 
     def _pieces(self, address: int, length: int) -> Iterator[tuple[int, int]]:
         """A range page by page: (address, length). `NotMemory` unless all of it is memory."""
-        frames = range(address >> MACHINE_PAGE_SHIFT, (address + max(length, 1) - 1 >> MACHINE_PAGE_SHIFT) + 1)
+        frames = range(
+            address >> MACHINE_PAGE_SHIFT, (address + max(length, 1) - 1 >> MACHINE_PAGE_SHIFT) + 1
+        )
         if not all(self.is_memory(frame) for frame in frames):
             raise NotMemory(address, length)
         while length > 0:

@@ -49,9 +49,7 @@ class TranslationTables:
         os.ftruncate(self._descriptor, self._size)
         readable = PROT_READ | PROT_WRITE
         reserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-        self._slots: Final = map_memory(
-            0, self._size, readable, MAP_SHARED | MAP_NORESERVE, self._descriptor
-        )
+        self._slots: Final = map_memory(0, self._size, readable, MAP_SHARED | MAP_NORESERVE, self._descriptor)
         self._views_size: Final = len(Level) << SPACES_SHIFT << VIEW_SHIFT
         self._views: Final = map_memory(0, self._views_size, PROT_READ, reserved)
         for space in range(SPACES):

@@ -21,10 +21,11 @@ from runtime.system.device_access import DeviceAccess
 from runtime.system.host_timer import HostTimer
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.translation_tables import TranslationTables
+from runtime.system.translations import SystemTranslations
 from translator.decode import lookup_privileged
 from translator.encoding import Flow
 from translator.host_float import CONTROL_DEFAULT
-from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE
+from translator.predecode import COUNTER_OFFSET
 from translator.state import CpuState, Stop
 
 Engine = Literal["interpreter", "translator", "auto"]
@@ -82,6 +83,10 @@ class SystemVcpu:
         """Exits to Python by cause."""
         self._set_up_state(count_instructions, has_privileged_page)
         self._host_timer: Final = None if count_instructions else HostTimer(self.native, self.state)
+        self._enabled = engine != "interpreter"
+        self.translations: Final = SystemTranslations(
+            self, DiskCache(enabled=use_cache), count_instructions=count_instructions
+        )
         self._access: Final = DeviceAccess(self)
         zap = self.native.function("zap_physical_page", None, ctypes.c_void_p, ctypes.c_uint32)
         address = ctypes.addressof(self.state)
@@ -90,7 +95,8 @@ class SystemVcpu:
         self._answers: Final[dict[Stop, Callable[[], bool]]] = {
             Stop.UNDECODED: self._meet_undecoded,
             Stop.HOT: self._meet_hot,
-            Stop.FPU_MODE: lambda: True,
+            Stop.FPU_MODE: self._float_mode_changed,
+            Stop.VISIT: self._meet_visit,
             Stop.DEVICE: self._meet_device,
             Stop.FETCH_ELSEWHERE: self._meet_fetch_elsewhere,
             Stop.NEW_CODE: self._meet_new_code,
@@ -129,6 +135,7 @@ class SystemVcpu:
         """Give everything back to the host; the memory stays the caller's."""
         if self._host_timer is not None:
             self._host_timer.close()
+        self.translations.close()
         self.words.close()
         self.tables.close()
 
@@ -144,6 +151,11 @@ class SystemVcpu:
         self.state.stop_requested = 1
         self.state.limit = 0
 
+    def ask_for_visit(self) -> None:
+        """Make native code return soon, if only for a moment; on any thread."""
+        self.state.visit_requested = 1
+        self.state.limit = 0
+
     # Running.
 
     def run(self) -> Stop:
@@ -151,6 +163,7 @@ class SystemVcpu:
         self.native.attach(self.state)
         state, answers, stops = self.state, self._answers, self.stops
         while True:
+            self.translations.install_ready()
             stop = self._enter()
             stops[stop] += 1
             answer = answers.get(stop)
@@ -203,11 +216,12 @@ class SystemVcpu:
         page = entry - machine.entries_base >> 15
         if not machine.flags[page] & 1:  # dropped while it was running
             self.memory.mark_code_of_machine_page(page)
+        self.words.entry(self.current_word())  # native code finds it in the hash, if that is all it wants
         code = self.code_at(entry, _DECODED_AHEAD)
         is_slot = False
         for at in range(0, len(code), 4):
             here = entry + 4 * at
-            if at and ctypes.c_uint32.from_address(here).value:
+            if ctypes.c_uint32.from_address(here).value:
                 break
             word = int.from_bytes(code[at : at + 4], self._byte_order)
             ctypes.memmove(here, self.words.entry(word), COUNTER_OFFSET)
@@ -217,7 +231,18 @@ class SystemVcpu:
             is_slot = encoding.flow.has_delay_slot
         return True
 
+    def decode_entry(self, entry: int) -> None:
+        """Fill one entry, known by its host address."""
+        word = int.from_bytes(self.code_at(entry), self._byte_order)
+        ctypes.memmove(entry, self.words.entry(word), COUNTER_OFFSET)
+
     def _meet_hot(self) -> bool:
+        if self._enabled:
+            self.translations.hot(self.state.hot_target)
+        return True
+
+    def _meet_visit(self) -> bool:
+        self.state.visit_requested = 0
         return True
 
     def _meet_device(self) -> bool:
@@ -249,8 +274,12 @@ class SystemVcpu:
         self.tables.clear()
         return True
 
+    def _float_mode_changed(self) -> bool:
+        self.translations.drop_all()
+        return True
+
     def _code_dropped(self, machine_page: int) -> None:
-        """Nothing but entries has been derived from code yet."""
+        self.translations.invalidate(machine_page)
 
     # Time.
 

@@ -9,48 +9,48 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from translator.algebra import Cpu, SystemOperation
+from translator.algebra import SystemCpu, SystemOperation
 from translator.cp0_registers import CP0_REGISTERS, Cp0Register, Status
-from translator.encoding import Flow, instruction
+from translator.encoding import Flow, privileged_instruction
 
 
-def _write_status(cpu: Cpu, value: Any) -> None:
+def _write_status(cpu: SystemCpu, value: Any) -> None:
     cpu.write("status", value)
     cpu.reconsider()
 
 
-def _write_cause(cpu: Cpu, value: Any) -> None:
+def _write_cause(cpu: SystemCpu, value: Any) -> None:
     cpu.system_operation(SystemOperation.STOP_OR_START_COUNT, value)
     cpu.write("cause", value)
     cpu.reconsider()
 
 
-def _write_entry_hi(cpu: Cpu, value: Any) -> None:
+def _write_entry_hi(cpu: SystemCpu, value: Any) -> None:
     cpu.write("entry_hi", value)
     cpu.reconsider()
 
 
-def _write_wired(cpu: Cpu, value: Any) -> None:
+def _write_wired(cpu: SystemCpu, value: Any) -> None:
     last = cpu.read("tlb_last")
     cpu.write("wired", value & last)
     cpu.write("random", last)
 
 
-def _write_index(cpu: Cpu, value: Any) -> None:
+def _write_index(cpu: SystemCpu, value: Any) -> None:
     cpu.write("index", value & (cpu.read("tlb_last") | 1 << 31))
 
 
-def _write_count(cpu: Cpu, value: Any) -> None:
+def _write_count(cpu: SystemCpu, value: Any) -> None:
     cpu.system_operation(SystemOperation.WRITE_COUNT, value)
     cpu.reconsider()
 
 
-def _write_compare(cpu: Cpu, value: Any) -> None:
+def _write_compare(cpu: SystemCpu, value: Any) -> None:
     cpu.system_operation(SystemOperation.WRITE_COMPARE, value)
     cpu.reconsider()
 
 
-_WRITE: Final[dict[str, Callable[[Cpu, Any], None]]] = {
+_WRITE: Final[dict[str, Callable[[SystemCpu, Any], None]]] = {
     "index": _write_index,
     "wired": _write_wired,
     "count": _write_count,
@@ -62,17 +62,17 @@ _WRITE: Final[dict[str, Callable[[Cpu, Any], None]]] = {
 """What writing a register does, where that is more than storing its writable bits."""
 
 
-def _read_cause(cpu: Cpu) -> Any:
+def _read_cause(cpu: SystemCpu) -> Any:
     cpu.system_operation(SystemOperation.UPDATE_TIMER)
     return cpu.read("cause")
 
 
-def _read_random(cpu: Cpu) -> Any:
+def _read_random(cpu: SystemCpu) -> Any:
     cpu.write("random_read", cpu.constant(1, 32))
     return cpu.read("random")
 
 
-_READ: Final[dict[str, Callable[[Cpu], Any]]] = {
+_READ: Final[dict[str, Callable[[SystemCpu], Any]]] = {
     "count": lambda cpu: cpu.read_count(),
     "cause": _read_cause,
     "random": _read_random,
@@ -82,39 +82,51 @@ _READ: Final[dict[str, Callable[[Cpu], Any]]] = {
 def _define_register(register: Cp0Register) -> None:
     place = f"{register.number:05b} ........ {register.select:03b}"
 
-    @instruction(f"mfc0.{register.name}", f"010000 00000 rt {place}", privileged=True)
-    def move_from(cpu: Cpu, i: Any) -> None:
+    @privileged_instruction(f"mfc0.{register.name}", f"010000 00000 rt {place}")
+    def move_from(cpu: SystemCpu, i: Any) -> None:
         cpu.require_coprocessor(0)
         read = _READ.get(register.name)
         cpu.gpr[i.rt] = (read(cpu) if read else cpu.read(register.field)).sext(cpu.xlen)
 
-    @instruction(f"mtc0.{register.name}", f"010000 00100 rt {place}", privileged=True)
-    def move_to(cpu: Cpu, i: Any) -> None:
+    @privileged_instruction(f"mtc0.{register.name}", f"010000 00100 rt {place}")
+    def move_to(cpu: SystemCpu, i: Any) -> None:
         cpu.require_coprocessor(0)
         value = cpu.gpr[i.rt].trunc(32) & register.writable
         if register.name != "count":
             value = value | cpu.read(register.field) & ~register.writable
-        _WRITE.get(register.name, lambda cpu, value: cpu.write(register.field, value))(cpu, value)
+        write = _WRITE.get(register.name)
+        if write:
+            write(cpu, value)
+        else:
+            cpu.write(register.field, value)
 
 
 for _register in CP0_REGISTERS:
     _define_register(_register)
 
 
-@instruction("mfc0.other", "010000 00000 rt rd ........ sel", privileged=True)
-def move_from_other(cpu: Cpu, i: Any) -> None:
+_NAMED: Final = frozenset((register.number, register.select) for register in CP0_REGISTERS)
+
+
+def _is_other(field: Callable[[str], int]) -> bool:
+    """Whether CP0_REGISTERS lacks the register: it reads 0 and ignores writes."""
+    return (field("rd"), field("sel")) not in _NAMED
+
+
+@privileged_instruction("mfc0.other", "010000 00000 rt rd ........ sel", valid_if=_is_other)
+def move_from_other(cpu: SystemCpu, i: Any) -> None:
     cpu.require_coprocessor(0)
     cpu.gpr[i.rt] = cpu.constant(0)
 
 
-@instruction("mtc0.other", "010000 00100 rt rd ........ sel", privileged=True)
-def move_to_other(cpu: Cpu, i: Any) -> None:
+@privileged_instruction("mtc0.other", "010000 00100 rt rd ........ sel", valid_if=_is_other)
+def move_to_other(cpu: SystemCpu, i: Any) -> None:
     cpu.require_coprocessor(0)
 
 
 def _define_interrupt_enable(mnemonic: str, bit: int) -> None:
-    @instruction(mnemonic, f"010000 01011 rt 01100 00000 {bit} 00000", privileged=True)
-    def set_interrupt_enable(cpu: Cpu, i: Any) -> None:
+    @privileged_instruction(mnemonic, f"010000 01011 rt 01100 00000 {bit} 00000")
+    def set_interrupt_enable(cpu: SystemCpu, i: Any) -> None:
         cpu.require_coprocessor(0)
         status = cpu.read("status")
         cpu.gpr[i.rt] = status.sext(cpu.xlen)
@@ -127,22 +139,22 @@ _define_interrupt_enable("di", 0)
 _define_interrupt_enable("ei", 1)
 
 
-@instruction("rdpgpr", "010000 01010 rt rd ...........", privileged=True)
-def read_previous_gpr(cpu: Cpu, i: Any) -> None:
+@privileged_instruction("rdpgpr", "010000 01010 rt rd ...........")
+def read_previous_gpr(cpu: SystemCpu, i: Any) -> None:
     """There is one register set, so the previous one is the current one."""
     cpu.require_coprocessor(0)
     cpu.gpr[i.rd] = cpu.gpr[i.rt]
 
 
-@instruction("wrpgpr", "010000 01110 rt rd ...........", privileged=True)
-def write_previous_gpr(cpu: Cpu, i: Any) -> None:
+@privileged_instruction("wrpgpr", "010000 01110 rt rd ...........")
+def write_previous_gpr(cpu: SystemCpu, i: Any) -> None:
     cpu.require_coprocessor(0)
     cpu.gpr[i.rd] = cpu.gpr[i.rt]
 
 
 def _define_tlb_instruction(mnemonic: str, function: str, operation: SystemOperation) -> None:
-    @instruction(mnemonic, f"010000 1................... {function}", privileged=True)
-    def tlb_instruction(cpu: Cpu, i: Any) -> None:
+    @privileged_instruction(mnemonic, f"010000 1................... {function}")
+    def tlb_instruction(cpu: SystemCpu, i: Any) -> None:
         cpu.require_coprocessor(0)
         cpu.system_operation(operation)
         cpu.reconsider()
@@ -154,27 +166,27 @@ _define_tlb_instruction("tlbwr", "000110", SystemOperation.TLB_WRITE_RANDOM)
 _define_tlb_instruction("tlbp", "001000", SystemOperation.TLB_PROBE)
 
 
-@instruction("eret", "010000 1................... 011000", Flow.EXCEPTION, privileged=True)
-def exception_return(cpu: Cpu, i: Any) -> None:
+@privileged_instruction("eret", "010000 1................... 011000", Flow.EXCEPTION)
+def exception_return(cpu: SystemCpu, i: Any) -> None:
     cpu.require_coprocessor(0)
     cpu.return_from_exception()
 
 
-@instruction("wait", "010000 1................... 100000", privileged=True)
-def wait(cpu: Cpu, i: Any) -> None:
+@privileged_instruction("wait", "010000 1................... 100000")
+def wait(cpu: SystemCpu, i: Any) -> None:
     """Ends when an unmasked interrupt is pending, even with interrupts disabled (Config7.WII)."""
     cpu.require_coprocessor(0)
     cpu.wait_for_interrupt()
     cpu.reconsider()
 
 
-@instruction("hypcall", "010000 10000000000000000000 101000", privileged=True)
-def monitor_call(cpu: Cpu, i: Any) -> None:
+@privileged_instruction("hypcall", "010000 10000000000000000000 101000")
+def monitor_call(cpu: SystemCpu, i: Any) -> None:
     cpu.require_coprocessor(0)
     cpu.call_monitor()
 
 
-@instruction("cache", "101111 base op offset", privileged=True)
-def cache(cpu: Cpu, i: Any) -> None:
+@privileged_instruction("cache", "101111 base op offset")
+def cache(cpu: SystemCpu, i: Any) -> None:
     """Nothing to do: memory is coherent, and stores already invalidate the code they overwrite."""
     cpu.require_coprocessor(0)

@@ -49,4 +49,4 @@ def cycle_counter_resolution(cpu: Cpu, i: Any) -> None:
 @instruction("rdhwr.userlocal", "011111 ..... rt 11101 ..... 111011")
 def user_local(cpu: Cpu, i: Any) -> None:
     _require_enabled(cpu, USER_LOCAL)
-    cpu.gpr[i.rt] = cpu.read("user_local")
+    cpu.gpr[i.rt] = cpu.read("user_local").sext(cpu.xlen)

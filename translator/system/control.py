@@ -7,9 +7,11 @@ routines that take an address have it in %entry and the clock in %bias.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from translator.handlers import address_of_entry
 from translator.ir import IrValue
-from translator.native_cpu import field_pointer
+from translator.native_cpu import CONVENTION
 from translator.predecode import (
     COUNTER_OFFSET,
     DECODE_CACHE_BITS,
@@ -25,7 +27,7 @@ from translator.system.exceptions import (
     interrupt_is_due,
     is_delay_slot,
 )
-from translator.system.routine import Routine, argument
+from translator.system.routine import ARGUMENTS, Routine, argument
 from translator.system.translate import FILLED, STOP
 from translator.system.views import ENTRIES_SHIFT, MACHINE_CODE, PAGE_SHIFT, SENTINEL, TABLE_SHIFT
 
@@ -36,6 +38,8 @@ def control_ir(big_endian: bool) -> str:
     """LLVM IR of all of them."""
     parts = [_leave(), *(_leave_for(stop) for stop in LEAVING), _check_events()]
     parts += [_go_to_address(), _go_to_slot(), _jump_entry(), _page_end(), _reconsider(), _resume()]
+    parts += [_leave_region(name, routine) for name, routine in _REGION_EXITS.items()]
+    parts.append(_execute_in_tier_0(big_endian))
     parts += [_store_alone(), _stored(), _undecoded(big_endian)]
     return "\n".join(parts)
 
@@ -78,6 +82,8 @@ def _check_events() -> str:
     with r.when(must_stop):
         r.write("stop", Stop.LIMIT)
         r.tail_call("leave_at_entry")
+    with r.when(r.read("visit_requested").ne(0)):
+        r.tail_call("leave_at_entry_visit")
     r.call_for_effect("update_timer", clock)
     with r.when(interrupt_is_due(r, r.read("status"))):
         r.write("exception_code", ExceptionCode.INT)
@@ -183,6 +189,55 @@ def _resume() -> str:
     return r.routine("resume")
 
 
+_REGION_EXITS = {
+    "leave_region_access": "access_slow",
+    "leave_region_exception": "raise_exception",
+    "leave_region_limit": "leave_at_entry_limit",
+    "leave_region_fpu_mode": "leave_at_entry_fpu_mode",
+}
+"""Exit of a region → what its instruction is then done with."""
+
+
+def _leave_region(name: str, routine: str) -> str:
+    """From a region to `routine` for the instruction at the address in %entry (+ 1: in a delay slot)."""
+    r = Routine()
+    tagged, clock = r.integer("%entry").trunc(32), argument(r, "bias", 64)
+    address, in_slot = tagged & ~1, (tagged & 1).ne(0)
+    slot = _fetch_slot(r, address)
+    go_again = (slot.eq(0)) & (in_slot ^ 1)
+    with r.when(go_again, unlikely=True):  # the table has lost the page: start with the fetch
+        go_to(r, "go_to_address", address, clock)
+    with r.when(slot.eq(0), unlikely=True):
+        go_to(r, "go_to_slot", address, clock)
+    r.write("entries_base", slot)
+    entry = slot + (address.zext(64) << 2)
+    r.write("last_branch", in_slot.select(entry - ENTRY_SIZE, r.constant(0, 64)))
+    following = in_slot.select(r.field_address("jump_entry"), entry + ENTRY_SIZE)
+    bias = clock + ENTRY_SIZE - following
+    at, after = r.pointer(entry), r.pointer(following)
+    r.tail_call(
+        routine,
+        f"ptr %state, ptr %memory, ptr %handlers, ptr {at}, ptr {after}, i64 {bias.name}",
+    )
+    return r.routine(name, "nounwind noinline cold")
+
+
+def _execute_in_tier_0(big_endian: bool) -> str:
+    """Execute an entry whose handler is a region's, which cannot be entered, as the instruction it was."""
+    r = Routine()
+    distance = r.integer("%entry") - r.read("page_entries_base")
+    in_page = distance & (1 << ENTRIES_SHIFT) - 1
+    machine_page = distance.shift_right(ENTRIES_SHIFT)
+    host = r.read("machine_base") + (machine_page << PAGE_SHIFT) + in_page.shift_right(2)
+    for record, is_it in _records(r, _word_at(r, host, big_endian)):
+        with r.when(is_it):
+            handler = r.pointer(r.integer("%handlers") + r.load(record, 32).zext(64))
+            r.emit(f"musttail call {CONVENTION} void {handler}({ARGUMENTS})")
+            r.emit("ret void")
+    r.tail_call("leave_at_entry_undecoded")
+    return r.routine("execute_in_tier_0", "nounwind noinline")
+
+
 def _store_alone() -> str:
     """Do the store at %entry through a slot that is there for this one instruction."""
     r = Routine()
@@ -219,16 +274,8 @@ def _undecoded(big_endian: bool) -> str:
     with r.when((flags & MACHINE_CODE).eq(0), unlikely=True):
         r.tail_call("leave_at_entry_undecoded")
     host = r.read("machine_base") + (machine_page << PAGE_SHIFT) + in_page.shift_right(2)
-    word = r.load(host, 32)
-    if big_endian:
-        word = word.byte_swap()
-    hashed = (word * DECODE_HASH_MULTIPLIER).shift_right(32 - DECODE_CACHE_BITS).zext(64)
-    index = hashed * ENTRY_SIZE
-    for way in (index, index ^ ENTRY_SIZE):
-        record = r.read("decode_cache") + way
-        is_same = r.load(record + COUNTER_OFFSET, 32).eq(word)
-        is_filled = r.load(record, 32).ne(0)
-        with r.when(is_same & is_filled):
+    for record, is_it in _records(r, _word_at(r, host, big_endian)):
+        with r.when(is_it):
             r.emit(
                 f"call void @llvm.memcpy.p0.p0.i64(ptr %entry, ptr {r.pointer(record)}, "
                 f"i64 {COUNTER_OFFSET}, i1 false)"
@@ -238,6 +285,17 @@ def _undecoded(big_endian: bool) -> str:
     return r.routine("undecoded")
 
 
-def jump_entry_pointer(r: Routine) -> str:
-    """The address of jump_entry."""
-    return field_pointer(r, "jump_entry")
+def _word_at(r: Routine, host: IrValue, big_endian: bool) -> IrValue:
+    word = r.load(host, 32)
+    return word.byte_swap() if big_endian else word
+
+
+def _records(r: Routine, word: IrValue) -> Iterator[tuple[IrValue, IrValue]]:
+    """The two places of a word in the hash of decoded words: address, and whether the word is there."""
+    hashed = (word * DECODE_HASH_MULTIPLIER).shift_right(32 - DECODE_CACHE_BITS).zext(64)
+    index = hashed * ENTRY_SIZE
+    for way in (index, index ^ ENTRY_SIZE):
+        record = r.read("decode_cache") + way
+        is_same = r.load(record + COUNTER_OFFSET, 32).eq(word)
+        yield record, is_same & r.load(record, 32).ne(0)
+

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from translator.algebra import SystemOperation
 from translator.encoding import ENCODINGS, Encoding
+from translator.float_routines import float_declarations, float_routines_ir
 from translator.handlers import (
     DECLARATIONS,
     ENTER_IR,
@@ -16,7 +17,6 @@ from translator.handlers import (
     raising_handler,
     stopping_handler,
 )
-from translator.float_routines import float_declarations, float_routines_ir
 from translator.ir import UNLIKELY_METADATA, FunctionBuilder, IrValue, intrinsic_declarations
 from translator.native_cpu import field_pointer, load_field, store_field
 from translator.predecode import (
@@ -192,9 +192,7 @@ def _reserved_in_coprocessor(number: int) -> str:
 def system_handlers_ir(big_endian: bool) -> str:
     """The whole interpreter of system mode as one LLVM module."""
     parts = [FIRST_HANDLER_IR, ENTER_IR, control_ir(big_endian)]
-    parts += [
-        instruction_handler(encoding, SystemHandlerCpu, big_endian) for encoding in ENCODINGS.values()
-    ]
+    parts += [instruction_handler(encoding, SystemHandlerCpu, big_endian) for encoding in ENCODINGS.values()]
     parts.append(raising_handler("reserved_instruction", ExceptionCode.RI, SystemHandlerCpu))
     parts.append(raising_handler(coprocessor_unusable_symbol(2), ExceptionCode.CPU, SystemHandlerCpu, 2))
     parts += [_reserved_in_coprocessor(number) for number in (0, 1)]

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from translator.ir import FunctionBuilder, IrValue
 from translator.native_cpu import CONVENTION, PARAMETERS, SCALAR_WIDTH, field_pointer, load_field, store_field
-from translator.state import OFFSET, CpuState
+from translator.state import FIELDS, OFFSET, CpuState
 
 ARGUMENTS = "ptr %state, ptr %memory, ptr %handlers, ptr %entry, ptr %next, i64 %bias"
 """Of a tail call that passes on what it was given."""
 
 _TERMINATORS = ("ret ", "br ", "unreachable", "switch ")
+_ELEMENT_WIDTH: Final[dict[str, int]] = {
+    name: 8 * getattr(CpuState, name).size // kind._length_
+    for name, kind, _ in FIELDS
+    if hasattr(kind, "_length_")
+}
 
 
 class Routine(FunctionBuilder):
@@ -47,8 +53,7 @@ class Routine(FunctionBuilder):
 
     @staticmethod
     def _element_width(field: str) -> int:
-        kind = dict(CpuState._fields_)[field]
-        return 8 * int(getattr(CpuState, field).size // kind._length_)
+        return _ELEMENT_WIDTH[field]
 
     def field_address(self, field: str) -> IrValue:
         """The host address of a field."""

@@ -100,9 +100,7 @@ def _drop() -> str:
     r = Routine()
     key = argument(r, "key")
     r.call_for_effect("second_remove", r.call("second_find_exactly", 32, key))
-    r.call_for_effect(
-        "second_remove", r.call("second_find_exactly", 32, (key & 0xFFFF_E000) | GLOBAL)
-    )
+    r.call_for_effect("second_remove", r.call("second_find_exactly", 32, (key & 0xFFFF_E000) | GLOBAL))
     r.finish()
     return r.function("second_drop", "void", ", i32 %key")
 

@@ -42,15 +42,20 @@ class TableAccess(WindowAccess):
         """Check the access that follows and give its host address."""
         builder = self._builder
         size = self._width // 8
-        page = address.shift_right(PAGE_SHIFT).zext(64)
-        offset = (page << SLOT_SHIFT) + (int(self._kind) << TABLE_SHIFT)
-        at = builder.assign("slot.at", f"getelementptr i8, ptr {self._memory}, i64 {offset.name}")
-        slot = builder.value("slot", f"load i64, ptr {at}", 64)
+        slot = self.slot(address, self._kind)
         self._leave_if(slot.eq(0), address, size)
         if size > 1:
             self._leave_if((address & size - 1).ne(0), address, size)
         host = slot + address.zext(64)
         return builder.assign("host", f"inttoptr i64 {host.name} to ptr")
+
+    def slot(self, address: IrValue, kind: Access) -> IrValue:
+        """What the table of `kind` has for the page of an address."""
+        builder = self._builder
+        page = address.shift_right(PAGE_SHIFT).zext(64)
+        offset = (page << SLOT_SHIFT) + (int(kind) << TABLE_SHIFT)
+        at = builder.assign("slot.at", f"getelementptr i8, ptr {self._memory}, i64 {offset.name}")
+        return builder.value("slot", f"load i64, ptr {at}", 64)
 
     def _leave_if(self, condition: IrValue, address: IrValue, size: int) -> None:
         builder = self._builder

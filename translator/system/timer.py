@@ -81,9 +81,10 @@ def _expect() -> str:
     timer = r.read("host_timer")
     with r.when(timer.ne(0)):
         time = (due * _NANOSECONDS).shift_right(2) + r.read("start_time") + 1
-        for place, value in enumerate((0, 0, time.divide_unsigned(_SECOND), time.remainder_unsigned(_SECOND))):
-            element = r.constant(value, 64) if isinstance(value, int) else value
-            r.set_element("time_specification", r.constant(place, 32), element)
+        no_period = r.constant(0, 64)
+        parts = (no_period, no_period, time.divide_unsigned(_SECOND), time.remainder_unsigned(_SECOND))
+        for place, value in enumerate(parts):
+            r.set_element("time_specification", r.constant(place, 32), value)
         at = r.element_pointer("time_specification", r.constant(0, 32))
         settime = r.pointer(r.read("timer_settime"))
         r.emit(f"call i32 {settime}({timer.typed()}, i32 {_TIMER_ABSTIME}, ptr {at}, ptr null)")

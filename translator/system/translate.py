@@ -17,6 +17,7 @@ from translator.system.views import (
     ENTRIES_SHIFT,
     HALF_SHIFT,
     MACHINE_CODE,
+    MACHINE_REGIONS,
     PAGE_SHIFT,
     PMAP_WRITABLE,
     PRIVILEGED_PAGE,
@@ -89,9 +90,7 @@ def _translate_mapped() -> str:
         is_odd = (address & (offset_mask + 1)).ne(0)
         low = is_odd.select(r.element("tlb_lo1", index), r.element("tlb_lo0", index))
         with r.when((low & EntryLo.V).eq(0), unlikely=True):
-            code = is_store.select(
-                r.constant(ExceptionCode.TLBS, 32), r.constant(ExceptionCode.TLBL, 32)
-            )
+            code = is_store.select(r.constant(ExceptionCode.TLBS, 32), r.constant(ExceptionCode.TLBL, 32))
             r.call_for_effect("translation_fault", address, code, r.constant(0, 32))
             r.give(EXCEPTION)
         with r.when(is_store & (low & EntryLo.D).eq(0), unlikely=True):
@@ -106,8 +105,10 @@ def _translate_mapped() -> str:
         r.give(r.call("fill", 32, address, frame | (address & offset_mask), kind))
     found = r.call("second_find", 32, key)
     with r.when(found.le_signed(-1) ^ 1):
-        low = (address & 1 << PAGE_SHIFT).ne(0).select(
-            r.element("second_lo1", found), r.element("second_lo0", found)
+        low = (
+            (address & 1 << PAGE_SHIFT)
+            .ne(0)
+            .select(r.element("second_lo1", found), r.element("second_lo0", found))
         )
         needed = is_store.select(r.constant(EntryLo.V | EntryLo.D, 32), r.constant(EntryLo.V, 32))
         with r.when((low & needed).eq(needed)):
@@ -184,7 +185,8 @@ def _store_to_code() -> str:
     machine_page = (page - r.read("machine_base")).shift_right(PAGE_SHIFT)
     budget_at = r.read("machine_store_budget") + (machine_page << 1)
     budget = r.load(budget_at, 16)
-    with r.when(budget.eq(0), unlikely=True):
+    flags = r.load(r.read("machine_flags") + machine_page, 8)
+    with r.when(budget.eq(0) | (flags & MACHINE_REGIONS).ne(0), unlikely=True):
         r.write("stop", Stop.STORE_TO_CODE)
         r.give(STOP)
     r.store(budget_at, budget - 1)

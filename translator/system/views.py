@@ -49,6 +49,9 @@ PMAP_WRITABLE: Final = 1
 MACHINE_CODE: Final = 1
 """Code of the page has been decoded: no store slot may lead to it."""
 
+MACHINE_REGIONS: Final = 2
+"""Regions have been translated from it: every store to it is Python's affair."""
+
 ENTRIES_SHIFT: Final = 15
 """The predecoded entries of a machine page: 1024, then the sentinel that leads to the next virtual page."""
 SENTINEL: Final = 1 << 14
