@@ -77,6 +77,7 @@ class ReferenceEngine:
         self.state = state = CpuState()
         self.address_space = address_space
         self.big_endian = big_endian
+        self.system = False
         self.xlen = 8 * ctypes.sizeof(state.gpr._type_)
         self._mask: Final = (1 << self.xlen) - 1
         self._order: Final = "big" if big_endian else "little"

@@ -23,9 +23,10 @@ from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.translation_tables import TranslationTables
 from runtime.system.translations import SystemTranslations
 from translator.decode import lookup_privileged
-from translator.encoding import Flow
+from translator.decode_table import DecodeTable
+from translator.encoding import Encoding, Flow
 from translator.host_float import CONTROL_DEFAULT
-from translator.predecode import COUNTER_OFFSET
+from translator.predecode import COUNTER_OFFSET, handler_symbol, reserved_in_coprocessor_symbol
 from translator.state import CpuState, Stop
 
 Engine = Literal["interpreter", "translator", "auto"]
@@ -116,6 +117,7 @@ class SystemVcpu:
         state.page_entries_base = machine.entries_base
         state.machine_store_budget = ctypes.addressof(machine.store_budgets)
         state.decode_cache = self.words.address
+        self._use_decode_table()
         state.handlers_base = self.native.arena.base
         state.interpreter_end = self.native.interpreter.offset + self.native.interpreter.size
         state.setjmp = function_address("_setjmp")
@@ -130,6 +132,18 @@ class SystemVcpu:
         state.start_time = clock_gettime_ns(CLOCK_MONOTONIC)
         state.exact_stores = 1
         state.resume_limit = NO_LIMIT
+
+    def _use_decode_table(self) -> None:
+        """Have native code decode for the FPU register mode that the entries are for."""
+        wide = bool(self.state.wide_registers)
+        table = DecodeTable(self._handler_of, wide_fpu=wide)
+        self._decode_table = ctypes.create_string_buffer(table.contents)
+        self.state.decode_table = ctypes.addressof(self._decode_table)
+        self.state.decode_records = table.records_offset
+
+    def _handler_of(self, encoding: Encoding, is_reserved: bool) -> int:
+        symbol = reserved_in_coprocessor_symbol(1) if is_reserved else handler_symbol(encoding.mnemonic)
+        return self.native.handlers[symbol]
 
     def close(self) -> None:
         """Give everything back to the host; the memory stays the caller's."""
@@ -267,6 +281,7 @@ class SystemVcpu:
         change_float_layout(state, wide)
         state.wide_registers = wide
         self.words.wide_fpu = wide
+        self._use_decode_table()
         self.memory.forget_all_code()
         return True
 

@@ -181,7 +181,7 @@ def _reconsider() -> str:
 def _resume() -> str:
     """The handler of resume_entry: go on at pc, where Python has left the CPU state."""
     r = Routine()
-    r.emit(f"%view = call i64 @current_view(ptr %state)")
+    r.emit("%view = call i64 @current_view(ptr %state)")
     view, clock = IrValue(r, "%view", 64), argument(r, "bias", 64)
     with r.when(r.read("in_delay_slot").ne(0)):
         go_to(r, "go_to_slot", r.read("pc"), clock, view)
@@ -229,11 +229,13 @@ def _execute_in_tier_0(big_endian: bool) -> str:
     in_page = distance & (1 << ENTRIES_SHIFT) - 1
     machine_page = distance.shift_right(ENTRIES_SHIFT)
     host = r.read("machine_base") + (machine_page << PAGE_SHIFT) + in_page.shift_right(2)
-    for record, is_it in _records(r, _word_at(r, host, big_endian)):
+    word = _word_at(r, host, big_endian)
+    handler = r.call("decode_handler", 32, word)
+    with r.when(handler.ne(0)):
+        _execute(r, handler)
+    for record, is_it in _records(r, word):
         with r.when(is_it):
-            handler = r.pointer(r.integer("%handlers") + r.load(record, 32).zext(64))
-            r.emit(f"musttail call {CONVENTION} void {handler}({ARGUMENTS})")
-            r.emit("ret void")
+            _execute(r, r.load(record, 32))
     r.tail_call("leave_at_entry_undecoded")
     return r.routine("execute_in_tier_0", "nounwind noinline")
 
@@ -274,7 +276,10 @@ def _undecoded(big_endian: bool) -> str:
     with r.when((flags & MACHINE_CODE).eq(0), unlikely=True):
         r.tail_call("leave_at_entry_undecoded")
     host = r.read("machine_base") + (machine_page << PAGE_SHIFT) + in_page.shift_right(2)
-    for record, is_it in _records(r, _word_at(r, host, big_endian)):
+    word = _word_at(r, host, big_endian)
+    with r.when(r.call("fill_entry", 32, word, r.integer("%entry")).ne(0)):
+        r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
+    for record, is_it in _records(r, word):
         with r.when(is_it):
             r.emit(
                 f"call void @llvm.memcpy.p0.p0.i64(ptr %entry, ptr {r.pointer(record)}, "
@@ -283,6 +288,13 @@ def _undecoded(big_endian: bool) -> str:
             r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
     r.tail_call("leave_at_entry_undecoded")
     return r.routine("undecoded")
+
+
+def _execute(r: Routine, handler: IrValue) -> None:
+    """End here by executing the entry as the instruction of a handler offset."""
+    pointer = r.pointer(r.integer("%handlers") + handler.zext(64))
+    r.emit(f"musttail call {CONVENTION} void {pointer}({ARGUMENTS})")
+    r.emit("ret void")
 
 
 def _word_at(r: Routine, host: IrValue, big_endian: bool) -> IrValue:

@@ -105,11 +105,8 @@ def _translate_mapped() -> str:
         r.give(r.call("fill", 32, address, frame | (address & offset_mask), kind))
     found = r.call("second_find", 32, key)
     with r.when(found.le_signed(-1) ^ 1):
-        low = (
-            (address & 1 << PAGE_SHIFT)
-            .ne(0)
-            .select(r.element("second_lo1", found), r.element("second_lo0", found))
-        )
+        is_odd = (address & 1 << PAGE_SHIFT).ne(0)
+        low = is_odd.select(r.element("second_lo1", found), r.element("second_lo0", found))
         needed = is_store.select(r.constant(EntryLo.V | EntryLo.D, 32), r.constant(EntryLo.V, 32))
         with r.when((low & needed).eq(needed)):
             r.increment("second_hits")
