@@ -78,7 +78,8 @@ class CompileService:
     ) -> None:
         """Have the region at `seed` translated; `take` gives the result some time later.
 
-        `code`: where it is, if not in the code that the service was made for. A PROFILED one is left out if the address lies within a region by then.
+        `code`: where it is, if not in the code that the service was made for. A PROFILED one is left out if the
+        address lies within a region by then.
         """
         if self._thread is None:
             with suppress(OSError):  # the thread tries again, and reports it

@@ -68,6 +68,4 @@ class DecodeTable:
         flags = ASK if encoding.valid_if is not None else 0
         operands = [byte for operand in how.operands for byte in operand]
         handler = self._handler_of(encoding, reserved)
-        return RECORD.pack(
-            encoding.mask, encoding.match, handler, odd, how.immediate, flags, 0, *operands
-        )
+        return RECORD.pack(encoding.mask, encoding.match, handler, odd, how.immediate, flags, 0, *operands)

@@ -461,6 +461,7 @@ _ATTRIBUTES = "nounwind noimplicitfloat"
 """noimplicitfloat: stores of adjacent FPU registers must not be merged into 256-bit vectors, since those ask for
 a realigned stack."""
 
+
 def enter_region(region: str, index: int) -> str:
     """Lines that enter a region at entry number `index`."""
     return f"""\

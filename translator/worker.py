@@ -133,9 +133,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         word = code.word if mode.wide_fpu else without_reserved_pairs(code.word)
         decoder = decode_in_region if mode.system else decode
         if extent == Extent.STATIC:
-            profile = Profile(
-                word, code.heat, warm=0, max_instructions=STATIC_INSTRUCTIONS, decode=decoder
-            )
+            profile = Profile(word, code.heat, warm=0, max_instructions=STATIC_INSTRUCTIONS, decode=decoder)
         elif extent == Extent.GLUE:
             profile = Profile(
                 word,

@@ -65,8 +65,10 @@ def _join(groups: dict[int, AccessGroup], instruction: Instruction, size: int) -
     group = groups.get(base)
     if group is not None:
         low, high = min(group.low, offset), max(group.high, offset + size)
-        if high - low <= _WIDEST and (offset - group.anchor) % min(size, group.size) == 0 and (
-            size <= group.size or group.is_uniform
+        if (
+            high - low <= _WIDEST
+            and (offset - group.anchor) % min(size, group.size) == 0
+            and (size <= group.size or group.is_uniform)
         ):
             group.low, group.high = low, high
             if size > group.size:

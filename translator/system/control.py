@@ -310,4 +310,3 @@ def _records(r: Routine, word: IrValue) -> Iterator[tuple[IrValue, IrValue]]:
         record = r.read("decode_cache") + way
         is_same = r.load(record + COUNTER_OFFSET, 32).eq(word)
         yield record, is_same & r.load(record, 32).ne(0)
-

@@ -198,7 +198,15 @@ def system_handlers_ir(big_endian: bool) -> str:
     parts.append(raising_handler(coprocessor_unusable_symbol(2), ExceptionCode.CPU, SystemHandlerCpu, 2))
     parts += [_reserved_in_coprocessor(number) for number in (0, 1)]
     parts.append(stopping_handler("breakpoint", Stop.BREAKPOINT))
-    parts += [translate_ir(), tlb_ir(), second_level_ir(), exceptions_ir(), timer_ir(), zap_ir(), decoding_ir()]
+    parts += [
+        translate_ir(),
+        tlb_ir(),
+        second_level_ir(),
+        exceptions_ir(),
+        timer_ir(),
+        zap_ir(),
+        decoding_ir(),
+    ]
     parts.append(float_routines_ir())
     text = "\n".join(parts)
     declarations = [

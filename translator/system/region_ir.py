@@ -151,4 +151,3 @@ elsewhere:
         clock = self.clock()
         self.defer_stores()
         self.go_by_address("go_to_address", target, clock)
-
