@@ -79,7 +79,7 @@ class RootFileSystem:
         """Path relative to the root → owner, for the files that do not belong to root."""
         self._directory_times: dict[str, float] = {}
         for name in _MERGED:
-            (root / "usr" / name).mkdir(parents=True)
+            self._make_directories(root / "usr" / name)
             (root / name).symlink_to(f"usr/{name}")
 
     def unpack(self, packages: Sequence[Path], progress: Callable[[float], None]) -> None:
