@@ -4,8 +4,8 @@
 #include "expect.h"
 #include "timer.h"
 
-#define PERIOD 20000
-#define INTERRUPTS 40
+#define PERIOD 10000
+#define INTERRUPTS 25
 
 static volatile unsigned word, interrupts;
 static unsigned by_program;
