@@ -17,7 +17,7 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 def checksum(data: bytes) -> int:
     """The ones' complement sum of 16-bit words (RFC 1071)."""
     padded = data + b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f">{len(padded) // 2}H", padded))
+    total = sum(int.from_bytes(padded[start : start + 2], "big") for start in range(0, len(padded), 2))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
