@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,8 @@ PRINTED = {
 }
 """The lines that images print before their totals."""
 
+CHECKS = tomllib.loads(Path(__file__).with_name("checks.toml").read_text())
+
 WITHOUT_TOTALS = ("halt", "hello", "monitor_call_power_off")
 """Images too small to count what they check."""
 
@@ -78,5 +81,7 @@ def test_image(name: str, endianness: str, machine: SystemMachine) -> None:
     lines = console.splitlines()
     assert ending.status == STATUS.get(name, 0), console
     if name not in WITHOUT_TOTALS:
-        assert re.fullmatch("[1-9][0-9]* passed, 0 failed", lines.pop()), console
+        totals = re.fullmatch("([1-9][0-9]*) passed, 0 failed", lines.pop())
+        assert totals, console
+        assert int(totals[1]) == CHECKS.get(name, int(totals[1]))
     assert lines == PRINTED.get(name, []), console
