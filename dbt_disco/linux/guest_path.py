@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from dbt_disco.linux.process import LinuxProcess
 
-_LONGEST: Final = 4097
+LONGEST_PATH: Final = 4097
 """One more than PATH_MAX allows: the host kernel then says ENAMETOOLONG."""
 
 
@@ -17,7 +17,13 @@ def guest_path(process: LinuxProcess, address: int, *, follow: bool = False) -> 
 
     `follow`: the call means what a symbolic link points to, not the link.
     """
-    return process.root.resolve(process.memory.string(address, _LONGEST), follow=follow)
+    return process.root.resolve(process.memory.string(address, LONGEST_PATH), follow=follow)
+
+
+def followed_path(process: LinuxProcess, address: int) -> bytes:
+    """The host path of what the guest's path leads to, `/proc/self/exe` being the guest's program."""
+    path = guest_path(process, address, follow=True)
+    return process.program.path if own_process_file(process, path) == "exe" else path
 
 
 def own_process_file(process: LinuxProcess, path: bytes) -> str | None:

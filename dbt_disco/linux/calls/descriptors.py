@@ -18,7 +18,6 @@ from dbt_disco.linux.system_call import (
     DIRFD,
     FD,
     INT,
-    LONG_LONG,
     MODE,
     OPEN_FLAGS,
     PATH,
@@ -85,11 +84,6 @@ def close_range(process: LinuxProcess, first: int, last: int, flags: int) -> int
                 return result
         first = own + 1
     return 0
-
-
-@system_call("dup", FD)
-def dup(process: LinuxProcess, fd: int) -> int:
-    return host_call("dup", fd)
 
 
 @system_call("dup2", FD, FD)
@@ -227,13 +221,3 @@ def _lock(process: LinuxProcess, fd: int, command: int, address: int) -> int:
     if result >= 0 and written_back:
         process.memory.set_structure(layout, address, lock.values())
     return result
-
-
-@system_call("truncate", PATH, INT)
-def truncate(process: LinuxProcess, path: int, length: int) -> int:
-    return host_call("truncate", guest_path(process, path, follow=True), length)
-
-
-@system_call("truncate64", PATH, LONG_LONG)
-def truncate64(process: LinuxProcess, path: int, length: int) -> int:
-    return host_call("truncate", guest_path(process, path, follow=True), length)

@@ -118,16 +118,6 @@ def sysinfo(process: LinuxProcess, address: int) -> int:
     return result
 
 
-@system_call("getpriority", INT, INT)
-def getpriority(process: LinuxProcess, which: int, who: int) -> int:
-    return host_call("getpriority", which, who)
-
-
-@system_call("setpriority", INT, INT, INT)
-def setpriority(process: LinuxProcess, which: int, who: int, priority: int) -> int:
-    return host_call("setpriority", which, who, priority)
-
-
 @system_call("nice", INT)
 def nice(process: LinuxProcess, increment: int) -> int:
     highest = 20

@@ -28,6 +28,7 @@ from dbt_disco.linux.system_call import (
     SIGNAL,
     SIZE,
     system_call,
+    timed_system_call,
 )
 
 if TYPE_CHECKING:
@@ -178,7 +179,10 @@ def pause(process: LinuxProcess) -> int:
     return _suspend(process, process.signals.mask)
 
 
-def _timed_wait(process: LinuxProcess, address: int, info: int, time: int, size: int, wide: bool) -> int:
+@timed_system_call(
+    "rt_sigtimedwait", "rt_sigtimedwait_time64", POINTER, POINTER, POINTER, SIZE, restarts=False
+)
+def rt_sigtimedwait(process: LinuxProcess, address: int, info: int, time: int, size: int, wide: bool) -> int:
     if size != _SET_SIZE:
         return -errno.EINVAL
     wanted = signal_set_mask(process.memory.words(address, 4))
@@ -195,16 +199,6 @@ def _timed_wait(process: LinuxProcess, address: int, info: int, time: int, size:
     if info:
         process.space.write(info, found.packed(process.memory.big_endian))
     return found.number
-
-
-@system_call("rt_sigtimedwait", POINTER, POINTER, POINTER, SIZE, restarts=False)
-def rt_sigtimedwait(process: LinuxProcess, wanted: int, info: int, time: int, size: int) -> int:
-    return _timed_wait(process, wanted, info, time, size, wide=False)
-
-
-@system_call("rt_sigtimedwait_time64", POINTER, POINTER, POINTER, SIZE, restarts=False)
-def rt_sigtimedwait_time64(process: LinuxProcess, wanted: int, info: int, time: int, size: int) -> int:
-    return _timed_wait(process, wanted, info, time, size, wide=True)
 
 
 def _sender(number: int, code: int) -> SignalInfo:
