@@ -77,6 +77,7 @@ class Drive:
 
 _FORMATS: Final = ("raw", "qcow2")
 _SWITCH: Final = {"on": True, "off": False}
+_USAGE_ERROR: Final = 2
 _KEYS: Final = ("file", "mode", "format", "serial", "readonly")
 
 
@@ -128,4 +129,4 @@ def _choice(text: str, key: str, value: str, choices: tuple[str, ...]) -> str:
 
 
 def _unclear(text: str, reason: str) -> DiskError:
-    return DiskError(f"--drive {text}: {reason}")
+    return DiskError(f"--drive {text}: {reason}", _USAGE_ERROR)
