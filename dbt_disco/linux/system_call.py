@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from runtime.host_descriptors import own_descriptors
@@ -28,6 +29,8 @@ FD: Final = Kind("fd", signed=True, is_descriptor=True)
 DIRFD: Final = Kind("directory fd", signed=True, is_descriptor=True)
 POINTER: Final = Kind("pointer")
 PATH: Final = Kind("path")
+FOLLOWED_PATH: Final = Kind("path, a symbolic link at its end followed")
+TEXT: Final = Kind("text")
 BUFFER: Final = Kind("buffer")
 """Memory the call reads, its length being the next argument."""
 SIZE: Final = Kind("size")
@@ -94,6 +97,19 @@ def system_call(name: str, *kinds: Kind, restarts: bool = True) -> Callable[[_Ha
     def register(handler: _Handler) -> _Handler:
         assert name not in CALLS, f"system call {name} is implemented twice"
         CALLS[name] = SystemCall(name, handler, kinds, tuple(slots), position, restarts)
+        return handler
+
+    return register
+
+
+def timed_system_call(
+    name: str, wide_name: str, *kinds: Kind, restarts: bool = True
+) -> Callable[[_Handler], _Handler]:
+    """Decorate what implements a call and its later form, whose times have 64-bit seconds: `wide` says which."""
+
+    def register(handler: _Handler) -> _Handler:
+        system_call(name, *kinds, restarts=restarts)(partial(handler, wide=False))
+        system_call(wide_name, *kinds, restarts=restarts)(partial(handler, wide=True))
         return handler
 
     return register
