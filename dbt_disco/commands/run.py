@@ -135,7 +135,6 @@ def _guest(options: Any) -> LinuxGuest:
         strace=_strace() if options.strace else None,
         observer=_observer(options),
         use_cache=not options.no_cache,
-        python_signals=bool(options.lockstep),
         count_instructions=bool(options.stats or options.trace or options.lockstep),
         precise_faults=bool(options.trace or options.lockstep),
     )

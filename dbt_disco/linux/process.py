@@ -14,12 +14,13 @@ from dbt_disco.linux.fault_signals import fault_signal
 from dbt_disco.linux.guest_memory import GuestFault, GuestMemory
 from dbt_disco.linux.loader import LoadedProgram
 from dbt_disco.linux.program_break import ProgramBreak
-from dbt_disco.linux.signal_source import PythonSignalSource, SignalSource
+from dbt_disco.linux.signal_source import HostSignalSource, SignalSource
 from dbt_disco.linux.signals import SA_RESTART, Signals
 from dbt_disco.linux.strace import Strace
 from dbt_disco.linux.sysroot import Sysroot
 from dbt_disco.linux.system_call import CALLS, SystemCall
 from dbt_disco.linux.vcpu import Vcpu
+from runtime.host_signals import NOT_MADE, host_signals
 from translator.state import ExceptionCode, Stop
 
 _INDIRECT: Final = 4000
@@ -54,7 +55,10 @@ class LinuxProcess:
         self.memory = GuestMemory(self.space, vcpu.big_endian)
         self.root = Sysroot(sysroot if sysroot is None or isinstance(sysroot, bytes) else sysroot.encode())
         self.program_break = ProgramBreak(self.space, program.program_break)
-        self.signals = Signals(vcpu, self.memory, signal_source or PythonSignalSource(vcpu.request_stop))
+        source = signal_source or HostSignalSource(host_signals(), vcpu.state)
+        self.signals = Signals(vcpu, self.memory, source)
+        self.waiting_call = source.call
+        """`host_call` for what may wait: NOT_MADE if a signal has come before, which the guest then sees first."""
         self.system_calls = 0
         """How many have been made."""
         self.command_name = program.path.rsplit(b"/", 1)[-1][:15]
@@ -140,7 +144,7 @@ class LinuxProcess:
             self._strace.end(call, result)
         if result == -errno.EINTR and call is not None:
             self._interrupted(call)
-        elif result is not None:
+        elif result is not None and result != NOT_MADE:  # else the pc stays at the `syscall`
             self._finish(result)
 
     def _argument_words(self, first: int, count: int) -> list[int]:

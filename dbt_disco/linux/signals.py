@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 from dbt_disco.linux.exit_status import ExitStatus, ProcessExit
 from dbt_disco.linux.guest_memory import GuestFault, GuestMemory
 from dbt_disco.linux.host_kernel import host_call
-from dbt_disco.linux.signal_frame import AlternateStack, SignalInfo, pop_frame, push_frame, stack_top
+from dbt_disco.linux.signal_frame import AlternateStack, pop_frame, push_frame, stack_top
+from dbt_disco.linux.signal_info import SI_KERNEL, SignalInfo
 from dbt_disco.linux.signal_numbers import (
     LAST,
     SIGBUS,
@@ -18,9 +19,7 @@ from dbt_disco.linux.signal_numbers import (
     SYNCHRONOUS,
     DefaultAction,
     default_action,
-    guest_code,
     guest_mask,
-    guest_signal,
     host_mask,
     host_signal,
 )
@@ -36,12 +35,6 @@ SA_ONSTACK: Final = 0x0800_0000
 SA_RESTART: Final = 0x1000_0000
 SA_NODEFER: Final = 0x4000_0000
 SA_RESETHAND: Final = 0x8000_0000
-
-# si_code
-SI_USER: Final = 0
-SI_KERNEL: Final = 0x80
-SI_QUEUE: Final = -1
-SI_TKILL: Final = -6
 
 _MEMORY_FAULTS: Final = frozenset({SIGSEGV, SIGBUS})
 _UNBLOCKABLE: Final = 1 << (SIGKILL - 1) | 1 << (SIGSTOP - 1)
@@ -76,6 +69,7 @@ class Signals:
 
     def attach(self) -> None:
         """Begin to receive the host's signals for the guest."""
+        self._source.attach()
         for number in range(1, 32):
             host = host_signal(number)
             if host is None or number in SYNCHRONOUS or number in (SIGKILL, SIGSTOP):
@@ -133,7 +127,7 @@ class Signals:
     def _arrange(self, number: int) -> None:
         """Tell the host what to do with a signal, given what the guest wants."""
         host = host_signal(number)
-        if host is None or number in SYNCHRONOUS:
+        if host is None or number in SYNCHRONOUS or host not in signal.valid_signals():  # the C library's own
             return
         handler = self.action(number).handler
         if handler == SIG_IGN:
@@ -177,9 +171,9 @@ class Signals:
 
     def _collect(self) -> None:
         for caught in self._source.take():
-            number = guest_signal(caught.number)
-            if number is not None:
-                self.send(SignalInfo(number, guest_code(caught.code), caught.fields))
+            info = SignalInfo.from_host(*caught)
+            if info is not None:
+                self.send(info)
 
     def has_any(self) -> bool:
         """Whether there is any signal at all, deliverable or not."""

@@ -11,7 +11,7 @@ from dbt_disco.linux.errno_numbers import GUEST_NAMES, guest_errno
 from dbt_disco.linux.exit_status import ExitStatus
 from dbt_disco.linux.guest_memory import GuestFault, GuestMemory
 from dbt_disco.linux.open_flags import open_flag_names
-from dbt_disco.linux.signal_frame import SignalInfo
+from dbt_disco.linux.signal_info import SignalInfo
 from dbt_disco.linux.signal_numbers import signal_name
 from dbt_disco.linux.system_call import (
     BUFFER,
@@ -29,6 +29,7 @@ from dbt_disco.linux.system_call import (
     Kind,
     SystemCall,
 )
+from runtime.host_signals import NOT_MADE
 from translator.state import CpuState
 
 _TEXT_LIMIT: Final = 32
@@ -119,6 +120,8 @@ class Strace:
         """It has returned."""
         if result is None:
             self._write(" = ?\n")
+        elif result == NOT_MADE:
+            self._write(" = ? ERESTARTSYS (a signal comes first)\n")
         elif -4096 < result < 0:
             number = guest_errno(-result)
             text = os.strerror(-result)
@@ -139,7 +142,7 @@ class Strace:
 
     def fault(self, info: SignalInfo, state: CpuState) -> None:
         """An instruction has raised a signal."""
-        fields = f"si_code={info.code}, si_addr={info.fields[0]:#x}"
+        fields = f"si_code={info.code}, si_addr={info.words[0]:#x}"
         self._write(f"--- {signal_name(info.number)} {{{fields}}} at pc {state.pc:#x} ---\n")
 
     def ended(self, status: ExitStatus) -> None:

@@ -11,6 +11,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, Final
 
+from runtime.signal_actions import SignalActions
 from translator.state import OFFSET, CpuState
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ _VALUE: Final = 24
 """Offset of si_value in siginfo_t of a timer."""
 _SIGEV_SIGNAL: Final = 0
 _CLOCK_MONOTONIC: Final = 1
-_SA_SIGINFO: Final = 4
-_SA_RESTART: Final = 0x1000_0000
 
 HANDLER: Final = "host_timer"
 HANDLER_IR: Final = f"""\
@@ -47,7 +46,8 @@ class _SignalEvent(ctypes.Structure):
     ]
 
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_actions: Final = SignalActions()
+_libc: Final = ctypes.CDLL(None, use_errno=True)
 _libc.timer_create.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
 _libc.timer_delete.argtypes = [ctypes.c_void_p]
 
@@ -56,7 +56,7 @@ class HostTimer:
     """One vCPU's timer."""
 
     def __init__(self, native: NativeCode, state: CpuState) -> None:
-        native.host_faults.set_action(SIGNAL, native.timer_handler(), _SA_SIGINFO | _SA_RESTART)
+        _actions.set(SIGNAL, native.timer_handler(), restart=True)
         event = _SignalEvent(ctypes.addressof(state), SIGNAL, _SIGEV_SIGNAL)
         timer = ctypes.c_void_p()
         if _libc.timer_create(_CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)):

@@ -48,7 +48,7 @@ def _open(process: LinuxProcess, directory: int, path_address: int, flags: int, 
         fd = open_own_process_file(process, own, bool(flags & _O_CLOEXEC))
         if fd is not None:
             return fd
-    return host_call("openat", directory, path, host_open_flags(flags), mode)
+    return process.waiting_call("openat", directory, path, host_open_flags(flags), mode)
 
 
 @system_call("open", PATH, OPEN_FLAGS, MODE)
@@ -59,7 +59,7 @@ def open_(process: LinuxProcess, path: int, flags: int, mode: int) -> int:
 @system_call("creat", PATH, MODE)
 def creat(process: LinuxProcess, path: int, mode: int) -> int:
     flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
-    return host_call("openat", _AT_FDCWD, guest_path(process, path, follow=True), flags, mode)
+    return process.waiting_call("openat", _AT_FDCWD, guest_path(process, path, follow=True), flags, mode)
 
 
 @system_call("openat", DIRFD, PATH, OPEN_FLAGS, MODE)
@@ -157,7 +157,7 @@ def memfd_create(process: LinuxProcess, name: int, flags: int) -> int:
 
 @system_call("flock", FD, INT)
 def flock(process: LinuxProcess, fd: int, operation: int) -> int:
-    return host_call("flock", fd, operation)
+    return process.waiting_call("flock", fd, operation)
 
 
 # struct flock: the guest's two forms (asm/fcntl.h, asm-generic/fcntl.h) and the host's.
@@ -223,7 +223,7 @@ def fcntl(process: LinuxProcess, fd: int, command: int, argument: int) -> int:
 def _lock(process: LinuxProcess, fd: int, command: int, address: int) -> int:
     host_command, layout, written_back = _LOCK_COMMANDS[command]
     lock = HostStructure(_HOST_FLOCK, process.memory.structure(layout, address))
-    result = host_call("fcntl", fd, host_command, lock.buffer)
+    result = process.waiting_call("fcntl", fd, host_command, lock.buffer)
     if result >= 0 and written_back:
         process.memory.set_structure(layout, address, lock.values())
     return result

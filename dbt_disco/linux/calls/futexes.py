@@ -42,7 +42,7 @@ def _futex(
         if process.memory.big_endian:  # the host compares the word in its own byte order
             value = int.from_bytes(value.to_bytes(4, "big"), "little")
         timeout = host_time(process, fourth, wide)
-        return host_call(
+        return process.waiting_call(
             "futex", space.host_pointer(address), operation, value, timeout and timeout.buffer, 0, third
         )
     if command in _REQUEUES:

@@ -92,7 +92,7 @@ def _poll(
         struct.pack(f"={'iHH' * count}", *host), max(_POLLFD_SIZE * count, 1)
     )
     timeout = _unless_interrupted(process, timeout)
-    result = host_call("ppoll", buffer, count, timeout and timeout.buffer, mask, 8)
+    result = process.waiting_call("ppoll", buffer, count, timeout and timeout.buffer, mask, 8)
     result = _or_interrupted(process, result)
     if result >= 0:
         returned = struct.unpack(f"={'iHH' * count}", buffer.raw[: _POLLFD_SIZE * count])
@@ -164,7 +164,7 @@ def _select(
     mask_buffer = ctypes.create_string_buffer(mask) if mask is not None else None
     mask_address = ctypes.addressof(mask_buffer) if mask_buffer is not None else 0
     timeout = _unless_interrupted(process, timeout)
-    result = host_call(
+    result = process.waiting_call(
         "pselect6",
         count,
         *(one.buffer for one in sets),
@@ -262,7 +262,7 @@ def _epoll_wait(
     buffer = ctypes.create_string_buffer(size * count)
     if process.signals.has_deliverable():
         milliseconds = 0
-    result = host_call("epoll_pwait", epoll, buffer, count, milliseconds, mask, 8)
+    result = process.waiting_call("epoll_pwait", epoll, buffer, count, milliseconds, mask, 8)
     result = _or_interrupted(process, result)
     raw = buffer.raw
     for index in range(max(result, 0)):

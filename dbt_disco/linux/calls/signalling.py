@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from typing import TYPE_CHECKING, Final
@@ -10,18 +11,16 @@ from dbt_disco.linux.guest_time import host_time
 from dbt_disco.linux.host_kernel import HostStructure, host_call
 from dbt_disco.linux.layout import Layout
 from dbt_disco.linux.open_flags import host_open_flags
-from dbt_disco.linux.signal_frame import AlternateStack, SignalInfo, signal_set_mask, signal_set_words
+from dbt_disco.linux.signal_frame import AlternateStack, signal_set_mask, signal_set_words
+from dbt_disco.linux.signal_info import SI_TKILL, SI_USER, SIGNAL_INFO_SIZE, SignalInfo, host_signal_info
 from dbt_disco.linux.signal_numbers import (
     SIGKILL,
     SIGSTOP,
-    guest_code,
     guest_mask,
-    guest_signal,
-    host_code,
     host_mask,
     host_signal,
 )
-from dbt_disco.linux.signals import SI_TKILL, SI_USER, Action, valid
+from dbt_disco.linux.signals import Action, valid
 from dbt_disco.linux.system_call import (
     FD,
     INT,
@@ -44,7 +43,6 @@ _STACK: Final = Layout("I sp, I size, I flags")
 _MINIMUM_STACK: Final = 2048
 _SS_ONSTACK: Final = 1
 _SS_DISABLE: Final = 2
-_HOST_SIGNAL_INFO: Final = Layout("i signo, i errno, i code, i _pad, 3I fields, 25I _rest")
 
 
 def _change_action(process: LinuxProcess, number: int, new: int, old: int) -> int:
@@ -166,7 +164,8 @@ def _suspend(process: LinuxProcess, mask: int) -> int:
     process.signals.suspend(mask)
     if process.signals.has_deliverable():
         return -errno.EINTR
-    return host_call("rt_sigsuspend", host_mask(process.signals.mask).to_bytes(8, "little"), 8)
+    process.waiting_call("rt_sigsuspend", host_mask(process.signals.mask).to_bytes(8, "little"), 8)
+    return -errno.EINTR  # also if a signal came before: it waits for nothing else
 
 
 @system_call("rt_sigsuspend", POINTER, SIZE, restarts=False)
@@ -193,13 +192,13 @@ def _timed_wait(process: LinuxProcess, address: int, info: int, time: int, size:
     timeout = host_time(process, time, wide)
     found = process.signals.take(wanted)
     if found is None:
-        host = HostStructure(_HOST_SIGNAL_INFO)
+        host = ctypes.create_string_buffer(SIGNAL_INFO_SIZE)
         mask = host_mask(wanted).to_bytes(8, "little")
-        result = host_call("rt_sigtimedwait", mask, host.buffer, timeout and timeout.buffer, 8)
+        result = process.waiting_call("rt_sigtimedwait", mask, host, timeout and timeout.buffer, 8)
         if result < 0:
             return result
-        values = host.values()
-        found = SignalInfo(guest_signal(result) or result, guest_code(values["code"]), values["fields"])
+        found = host_signal_info(host.raw)
+        assert found is not None, "the guest has waited for it"
     if info:
         process.space.write(info, found.packed(process.memory.big_endian))
     return found.number
@@ -216,7 +215,7 @@ def rt_sigtimedwait_time64(process: LinuxProcess, wanted: int, info: int, time: 
 
 
 def _sender(number: int, code: int) -> SignalInfo:
-    return SignalInfo(number, code, (os.getpid(), os.getuid(), 0))
+    return SignalInfo(number, code, (os.getpid(), os.getuid()))
 
 
 def _send(process: LinuxProcess, call: str, target: tuple[int, ...], number: int, code: int) -> int:
@@ -252,15 +251,14 @@ def tgkill(process: LinuxProcess, group: int, tid: int, number: int) -> int:
 def rt_sigqueueinfo(process: LinuxProcess, pid: int, number: int, address: int) -> int:
     if not valid(number):
         return -errno.EINVAL
-    info = SignalInfo.unpacked(process.memory.big_endian, process.space.read(address, 128))
+    info = SignalInfo.unpacked(process.memory.big_endian, process.space.read(address, SIGNAL_INFO_SIZE))
     if pid == os.getpid():
         process.signals.send(info._replace(number=number))
         return 0
     host = host_signal(number)
     if host is None:
         return -errno.EINVAL
-    values = {"signo": host, "code": host_code(info.code), "fields": info.fields}
-    return host_call("rt_sigqueueinfo", pid, host, HostStructure(_HOST_SIGNAL_INFO, values).buffer)
+    return host_call("rt_sigqueueinfo", pid, host, info._replace(number=number).to_host())
 
 
 @system_call("rt_tgsigqueueinfo", INT, INT, SIGNAL, POINTER)

@@ -104,12 +104,12 @@ def ioctl(process: LinuxProcess, fd: int, number: int, argument: int) -> int:
         get_descriptor_flags = 1
         return min(host_call("fcntl", fd, get_descriptor_flags), 0) or -errno.ENOTTY
     if request.layout is None:
-        return host_call("ioctl", fd, request.host, argument)
+        return process.waiting_call("ioctl", fd, request.host, argument)
     host_layout = request.host_layout or request.layout
     incoming: Callable[[dict[str, object]], dict[str, object]] = to_host if request.host_layout else _same
     values = incoming(process.memory.structure(request.layout, argument)) if request.reads else None
     host = HostStructure(host_layout, values)
-    result = host_call("ioctl", fd, request.host, host.buffer)
+    result = process.waiting_call("ioctl", fd, request.host, host.buffer)
     if result >= 0 and request.writes:
         returned = host.values()
         process.memory.set_structure(

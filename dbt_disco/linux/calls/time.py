@@ -17,6 +17,7 @@ from dbt_disco.linux.system_call import (
     UINT,
     system_call,
 )
+from runtime.host_signals import NOT_MADE
 
 if TYPE_CHECKING:
     from dbt_disco.linux.process import LinuxProcess
@@ -98,8 +99,10 @@ def _sleep(process: LinuxProcess, clock: int, flags: int, request: int, remainde
     host = host_time(process, request, wide)
     if host is None:
         return -errno.EFAULT
-    left = HostStructure(TIMESPEC64)
-    result = host_call("clock_nanosleep", clock, flags, host.buffer, left.buffer)
+    left = HostStructure(TIMESPEC64, host.values())
+    result = process.waiting_call("clock_nanosleep", clock, flags, host.buffer, left.buffer)
+    if result == NOT_MADE:
+        result = -errno.EINTR  # it would have waited
     if result == -errno.EINTR and not flags:
         store_host_time(process, remainder, wide, left)
     return result
