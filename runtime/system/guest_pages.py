@@ -6,7 +6,7 @@ import ctypes
 from typing import TYPE_CHECKING, Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
-from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE
+from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, HANDLER_OFFSET
 from translator.state import Access
 from translator.system.views import (
     ENTRIES_SHIFT,
@@ -85,11 +85,13 @@ class GuestPages:
             return None
         machine = self._translations.vcpu.memory.machine
         first = machine.entries(page)
-        words = memoryview(ctypes.string_at(first, _PAGE_ENTRIES)).cast("I")
-        counters = words[COUNTER_OFFSET // 4 :: ENTRY_SIZE // 4].tobytes()
-        entered = self._translations.entered
-        entries = bytes(at in entered for at in range(first, first + _PAGE_ENTRIES, ENTRY_SIZE))
-        return ctypes.string_at(machine.address(page), MACHINE_PAGE_SIZE), counters, False, entries
+        fields = memoryview(ctypes.string_at(first, _PAGE_ENTRIES)).cast("I")
+        step = ENTRY_SIZE // 4
+        counters, handlers = fields[COUNTER_OFFSET // 4 :: step], fields[HANDLER_OFFSET // 4 :: step]
+        # A handler offset beyond the interpreter's is a region's.
+        end = self._translations.vcpu.state.interpreter_end
+        entries = bytes(map(end.__le__, handlers))
+        return ctypes.string_at(machine.address(page), MACHINE_PAGE_SIZE), counters.tobytes(), False, entries
 
     def heat(self, pc: int) -> int:
         entry = self.entry(pc)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from translator.algebra import SystemCpu, SystemOperation
-from translator.cp0_registers import CP0_REGISTERS, Cp0Register, Status
+from translator.cp0_registers import CP0_REGISTERS, Cause, Cp0Register, Status
 from translator.encoding import Flow, privileged_instruction
 
 
@@ -21,7 +21,9 @@ def _write_status(cpu: SystemCpu, value: Any) -> None:
 
 def _write_cause(cpu: SystemCpu, value: Any) -> None:
     cpu.system_operation(SystemOperation.STOP_OR_START_COUNT, value)
-    cpu.write("cause", value)
+    # Stopping Count may just have found that it had reached Compare.
+    found = cpu.read("cause") & (Cause.TI | Cause.IP7)
+    cpu.write("cause", value | found)
     cpu.reconsider()
 
 
@@ -79,26 +81,36 @@ _READ: Final[dict[str, Callable[[SystemCpu], Any]]] = {
 }
 
 
+def read_register(cpu: SystemCpu, register: Cp0Register) -> Any:
+    """What mfc0 gives, 32 bits."""
+    read = _READ.get(register.name)
+    return read(cpu) if read else cpu.read(register.field)
+
+
+def write_register(cpu: SystemCpu, register: Cp0Register, value: Any) -> None:
+    """What mtc0 does with 32 bits."""
+    value = value & register.writable
+    if register.name != "count":
+        value = value | cpu.read(register.field) & ~register.writable
+    write = _WRITE.get(register.name)
+    if write:
+        write(cpu, value)
+    else:
+        cpu.write(register.field, value)
+
+
 def _define_register(register: Cp0Register) -> None:
     place = f"{register.number:05b} ........ {register.select:03b}"
 
     @privileged_instruction(f"mfc0.{register.name}", f"010000 00000 rt {place}")
     def move_from(cpu: SystemCpu, i: Any) -> None:
         cpu.require_coprocessor(0)
-        read = _READ.get(register.name)
-        cpu.gpr[i.rt] = (read(cpu) if read else cpu.read(register.field)).sext(cpu.xlen)
+        cpu.gpr[i.rt] = read_register(cpu, register).sext(cpu.xlen)
 
     @privileged_instruction(f"mtc0.{register.name}", f"010000 00100 rt {place}")
     def move_to(cpu: SystemCpu, i: Any) -> None:
         cpu.require_coprocessor(0)
-        value = cpu.gpr[i.rt].trunc(32) & register.writable
-        if register.name != "count":
-            value = value | cpu.read(register.field) & ~register.writable
-        write = _WRITE.get(register.name)
-        if write:
-            write(cpu, value)
-        else:
-            cpu.write(register.field, value)
+        write_register(cpu, register, cpu.gpr[i.rt].trunc(32))
 
 
 for _register in CP0_REGISTERS:
