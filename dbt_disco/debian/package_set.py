@@ -11,6 +11,7 @@ from dbt_disco.debian.packages import (
     ARCHITECTURE,
     BUSYBOX,
     DEPENDENCIES,
+    GENERIC_FLAVOUR,
     KERNEL_PREFIX,
     NOT_IN_GUEST,
     SUITE,
@@ -50,7 +51,7 @@ def _package_set(directory: Path) -> PackageSet:
             raise FetchError(
                 f"{directory}: two versions of a package, {other.name} and {path.name}; remove one"
             )
-    kernel = newest_kernel(list(files))
+    kernel = newest_kernel(files)
     assert kernel is not None
     user_land = [path for name, path in files.items() if not name.startswith(KERNEL_PREFIX)]
     return PackageSet(files[kernel], files[BUSYBOX], user_land)
@@ -104,6 +105,6 @@ def _without_kernel() -> list[str]:
 
 
 def _by_hand(directory: Path) -> str:
-    names = ", ".join((f"{KERNEL_PREFIX}*-mips32r2el (the newest)", *_without_kernel()))
+    names = ", ".join((f"{KERNEL_PREFIX}*-{GENERIC_FLAVOUR} (the newest)", *_without_kernel()))
     origin = f"Debian {SUITE} ({ARCHITECTURE} or all)"
     return f"download these packages of {origin} to {directory} and run this again: {names}"

@@ -49,6 +49,7 @@ _FILES: Final = {
     "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
     "etc/hostname": "debian\n",
     "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 debian\n::1 localhost ip6-localhost\n",
+    "etc/inputrc": "set enable-bracketed-paste off\n",  # serial consoles get logged
 }
 
 _SCRIPTS: Final = {

@@ -21,10 +21,15 @@ def guest_path(process: LinuxProcess, address: int, *, follow: bool = False) -> 
 
 
 def own_process_file(process: LinuxProcess, path: bytes) -> str | None:
-    """`maps` for `/proc/self/maps`, `/proc/<own pid>/maps` and the like; None for any other path."""
+    """`maps` for `/proc/self/maps`, `/proc/<own pid>/task/<own pid>/maps` and the like; None for other paths."""
     if not path.startswith(b"/proc/"):
         return None
-    parts = path.split(b"/")
-    if len(parts) == 4 and parts[2] in (b"self", b"thread-self", str(os.getpid()).encode()):
-        return os.fsdecode(parts[3])
+    pid = str(os.getpid()).encode()
+    match path.split(b"/")[2:]:
+        case [b"self" | b"thread-self", name]:
+            return os.fsdecode(name)
+        case [own, name] if own == pid:
+            return os.fsdecode(name)
+        case [own, b"task", thread, name] if own in (b"self", pid) and thread == pid:
+            return os.fsdecode(name)
     return None

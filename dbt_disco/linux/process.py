@@ -12,7 +12,9 @@ from dbt_disco.linux.errno_numbers import guest_errno
 from dbt_disco.linux.exit_status import ExitStatus, ProcessExit
 from dbt_disco.linux.fault_signals import fault_signal
 from dbt_disco.linux.guest_memory import GuestFault, GuestMemory
+from dbt_disco.linux.guest_stack import GuestStack
 from dbt_disco.linux.loader import LoadedProgram
+from dbt_disco.linux.memory_limits import MemoryLimits
 from dbt_disco.linux.program_break import ProgramBreak
 from dbt_disco.linux.signal_source import HostSignalSource, SignalSource
 from dbt_disco.linux.signals import SA_RESTART, Signals
@@ -54,7 +56,8 @@ class LinuxProcess:
         self.space = vcpu.address_space
         self.memory = GuestMemory(self.space, vcpu.big_endian)
         self.root = Sysroot(sysroot if sysroot is None or isinstance(sysroot, bytes) else sysroot.encode())
-        self.program_break = ProgramBreak(self.space, program.program_break)
+        self.limits = MemoryLimits(self.space, GuestStack(self.space, program.stack_top))
+        self.program_break = ProgramBreak(self.space, program.program_break, self.limits)
         source = signal_source or HostSignalSource(host_signals(), vcpu.state)
         self.signals = Signals(vcpu, self.memory, source)
         self.waiting_call = source.call
@@ -69,8 +72,6 @@ class LinuxProcess:
         self.directory_offsets = DirectoryOffsets()
         self.reads_kernel_records = False
         """Whether it has made a descriptor whose data needs `kernel_records`."""
-        self.own_limits: dict[int, dict[str, int]] = {}
-        """Limits (host numbering) that the guest has set and that must not be applied to the runtime."""
         self._strace = strace
         vcpu.wide_fpu = program.wide_fpu
         vcpu.state.pc = program.entry

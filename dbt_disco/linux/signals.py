@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from dbt_disco.linux.exit_status import ExitStatus, ProcessExit
@@ -143,6 +145,12 @@ class Signals:
         handler = self.action(number).handler
         return handler == SIG_IGN or (handler == SIG_DFL and default_action(number) is DefaultAction.IGNORE)
 
+    def ignored_and_caught(self) -> tuple[int, int]:
+        """The sets of signals that are ignored at the guest's wish, and that it has handlers for."""
+        ignored = [number for number, action in self._actions.items() if action.handler == SIG_IGN]
+        caught = [n for n, action in self._actions.items() if action.handler not in (SIG_DFL, SIG_IGN)]
+        return _signal_set(ignored), _signal_set(caught)
+
     # Pending signals.
 
     def send(self, info: SignalInfo) -> None:
@@ -157,7 +165,13 @@ class Signals:
     def pending(self) -> int:
         """The set of signals that are blocked and pending, on the host's side excepted."""
         self._collect()
-        return sum({1 << (info.number - 1) for info in self._queue})
+        return _signal_set(info.number for info in self._queue)
+
+    def pending_on_both(self) -> int:
+        """The set of signals that are blocked and pending, here or still with the host."""
+        host = ctypes.c_uint64()
+        host_call("rt_sigpending", ctypes.byref(host), 8)
+        return (self.pending() | guest_mask(host.value)) & self.mask
 
     def take(self, wanted: int) -> SignalInfo | None:
         """Remove and return the pending signal with the lowest number in `wanted`."""
@@ -259,6 +273,13 @@ class Signals:
             host_call("tgkill", host_call("getpid"), host_call("gettid"), host)
             return
         raise ProcessExit(ExitStatus.killed(info.number))
+
+
+def _signal_set(numbers: Iterable[int]) -> int:
+    mask = 0
+    for number in numbers:
+        mask |= 1 << (number - 1)
+    return mask
 
 
 def valid(number: int) -> bool:

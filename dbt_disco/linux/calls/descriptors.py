@@ -12,7 +12,7 @@ from dbt_disco.linux.guest_path import guest_path, own_process_file
 from dbt_disco.linux.host_kernel import HostStructure, host_call
 from dbt_disco.linux.layout import Layout
 from dbt_disco.linux.open_flags import guest_open_flags, host_open_flags
-from dbt_disco.linux.own_process_files import open_own_process_file
+from dbt_disco.linux.own_process_files import open_guests_file
 from dbt_disco.linux.signal_numbers import guest_signal, host_signal
 from dbt_disco.linux.system_call import (
     DIRFD,
@@ -44,8 +44,8 @@ def _open(process: LinuxProcess, directory: int, path_address: int, flags: int, 
         path = process.program.path
     elif own == "mem":
         return -errno.EACCES  # it would be the runtime's memory, at the runtime's addresses
-    elif own is not None:
-        fd = open_own_process_file(process, own, bool(flags & _O_CLOEXEC))
+    elif path.startswith(b"/proc/"):
+        fd = open_guests_file(process, path, bool(flags & _O_CLOEXEC))
         if fd is not None:
             return fd
     return process.waiting_call("openat", directory, path, host_open_flags(flags), mode)

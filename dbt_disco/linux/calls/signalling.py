@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from dbt_disco.linux.guest_time import host_time
-from dbt_disco.linux.host_kernel import HostStructure, host_call
+from dbt_disco.linux.host_kernel import host_call
 from dbt_disco.linux.layout import Layout
 from dbt_disco.linux.open_flags import host_open_flags
 from dbt_disco.linux.signal_frame import AlternateStack, signal_set_mask, signal_set_words
@@ -16,7 +16,6 @@ from dbt_disco.linux.signal_info import SI_TKILL, SI_USER, SIGNAL_INFO_SIZE, Sig
 from dbt_disco.linux.signal_numbers import (
     SIGKILL,
     SIGSTOP,
-    guest_mask,
     host_mask,
     host_signal,
 )
@@ -139,23 +138,17 @@ def _store_set(process: LinuxProcess, address: int, mask: int) -> None:
     process.space.write(address, b"".join(word.to_bytes(4, order) for word in signal_set_words(mask)))
 
 
-def _pending(process: LinuxProcess) -> int:
-    host = HostStructure(Layout("Q mask"))
-    host_call("rt_sigpending", host.buffer, 8)
-    return (process.signals.pending() | guest_mask(host.values()["mask"])) & process.signals.mask
-
-
 @system_call("rt_sigpending", POINTER, SIZE)
 def rt_sigpending(process: LinuxProcess, address: int, size: int) -> int:
     if size > _SET_SIZE:
         return -errno.EINVAL
-    _store_set(process, address, _pending(process))
+    _store_set(process, address, process.signals.pending_on_both())
     return 0
 
 
 @system_call("sigpending", POINTER)
 def sigpending(process: LinuxProcess, address: int) -> int:
-    process.memory.set_word(address, _pending(process))
+    process.memory.set_word(address, process.signals.pending_on_both())
     return 0
 
 

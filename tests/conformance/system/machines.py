@@ -36,24 +36,18 @@ class QemuMalta:
     """
 
     name = "qemu"
+    BOARD = f"-M malta -m {MEMORY_MEGABYTES}M -icount shift=1,sleep=off -no-reboot"
+    DEVICES = "-nodefaults -display none -monitor none -serial null -serial null -serial stdio"
 
-    def __init__(self, little_endian_program: str, big_endian_program: str) -> None:
+    def __init__(
+        self, little_endian_program: str, big_endian_program: str, options: str = "-cpu 24Kf"
+    ) -> None:
         self._programs = (little_endian_program, big_endian_program)
+        self._options = options
 
     def run(self, image: Path, big_endian: bool) -> Ending:
-        command = [self._programs[big_endian], "-M", "malta", "-cpu", "24Kf", "-m", f"{MEMORY_MEGABYTES}M"]
-        command += [
-            "-icount",
-            "shift=1,sleep=off",
-            "-nodefaults",
-            "-no-reboot",
-            "-display",
-            "none",
-            "-monitor",
-            "none",
-        ]
-        command += ["-serial", "null", "-serial", "null", "-serial", "stdio", "-kernel", str(image)]
-        return _run(command)
+        options = f"{self.BOARD} {self._options} {self.DEVICES}".split()
+        return _run([self._programs[big_endian], *options, "-kernel", str(image)])
 
 
 def _run(command: list[str]) -> Ending:
