@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -48,6 +49,21 @@ class QemuMalta:
     def run(self, image: Path, big_endian: bool) -> Ending:
         options = f"{self.BOARD} {self._options} {self.DEVICES}".split()
         return _run([self._programs[big_endian], *options, "-kernel", str(image)])
+
+
+class BootCommand:
+    """Our virtual machine with one engine, as `dbt-disco boot` starts it. Its time follows instructions too."""
+
+    def __init__(self, engine: str, options: str = "") -> None:
+        self.name = engine
+        self._options = options
+
+    def run(self, image: Path, big_endian: bool) -> Ending:
+        """The image's own header tells the byte order."""
+        options = (
+            f"--engine {self.name} --memory {MEMORY_MEGABYTES}M --clock instructions {self._options}".split()
+        )
+        return _run([sys.executable, "-m", "dbt_disco", "boot", *options, "--kernel", str(image)])
 
 
 def _run(command: list[str]) -> Ending:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conformance.system.machines import QemuMalta, SystemMachine
+from tests.conformance.system.machines import BootCommand, QemuMalta, SystemMachine
 
 GUESTS = Path(__file__).parents[3] / "guests"
 IMAGES = sorted(path.stem for path in (GUESTS / "system").glob("*.[cS]"))
 MACHINES = ("qemu",)
+"""QEMU and engines of ours, by name."""
 
 NOT_ON_QEMU = {
     "boot_memory": "QEMU's Malta has a ROM there",
@@ -50,6 +52,8 @@ PRINTED = {
 }
 """The lines that images print before their totals."""
 
+CHECKS = tomllib.loads(Path(__file__).with_name("checks.toml").read_text())
+
 WITHOUT_TOTALS = ("halt", "hello", "monitor_call_power_off")
 """Images too small to count what they check."""
 
@@ -60,7 +64,8 @@ STATUS = {"monitor_call_power_off": 42}
 @pytest.fixture
 def machine(request: pytest.FixtureRequest, name: str, program: Callable[[str], str]) -> SystemMachine:
     """The machine of a name in MACHINES, as the image called `name` needs it."""
-    assert request.param == "qemu"
+    if request.param != "qemu":
+        return BootCommand(request.param)
     if name in NOT_ON_QEMU:
         pytest.skip(NOT_ON_QEMU[name])
     options = QEMU_OPTIONS.get(name, "-cpu 24Kf")
@@ -76,5 +81,7 @@ def test_image(name: str, endianness: str, machine: SystemMachine) -> None:
     lines = console.splitlines()
     assert ending.status == STATUS.get(name, 0), console
     if name not in WITHOUT_TOTALS:
-        assert re.fullmatch("[1-9][0-9]* passed, 0 failed", lines.pop()), console
+        totals = re.fullmatch("([1-9][0-9]*) passed, 0 failed", lines.pop())
+        assert totals, console
+        assert int(totals[1]) == CHECKS.get(name, int(totals[1]))
     assert lines == PRINTED.get(name, []), console

@@ -2,52 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dbt_disco.debian.apt import KEYRING, ArchiveSource, host_mirror
-from dbt_disco.debian.fetch import fetch_debian
-from dbt_disco.debian.guest_files import GuestFiles, default_directory
+from dbt_disco.debian.apt import ArchiveSource
+from dbt_disco.debian.guest_files import GuestFiles
 from dbt_disco.debian.malta import MaltaFiles, fetch_malta
 from dbt_disco.debian.package_set import find_packages
-from dbt_disco.debian.packages import ARCHITECTURE, SUITE
 from dbt_disco.debian.progress import show_progress
+from tests.dbt_disco.console import converse
 
 pytestmark = pytest.mark.slow
 
 SECTOR = 512
-TIMEOUT = 300
 
 Boot = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def guest() -> GuestFiles:
-    """The user's own, downloaded if need be; only read."""
-    mirror = host_mirror()
-    if mirror is None:
-        pytest.skip("this host's apt knows no Debian mirror")
-    files = GuestFiles(default_directory())
-    if files.missing():
-        with show_progress() as progress:
-            fetch_debian(files, ArchiveSource(mirror, SUITE, KEYRING, ARCHITECTURE), progress)
-    return files
-
-
-@pytest.fixture(scope="module")
-def malta(guest: GuestFiles) -> MaltaFiles:
-    mirror, packages = host_mirror(), find_packages(guest.packages)
-    assert mirror is not None and packages is not None
+def malta(debian_guest: GuestFiles, debian_source: ArchiveSource) -> MaltaFiles:
+    packages = find_packages(debian_guest.packages)
+    assert packages is not None
     with show_progress() as progress:
-        source = ArchiveSource(mirror, SUITE, KEYRING, ARCHITECTURE)
-        return fetch_malta(guest.directory / "malta", packages, source, progress)
+        return fetch_malta(debian_guest.directory / "malta", packages, debian_source, progress)
 
 
 @pytest.fixture
@@ -61,27 +43,15 @@ def boot(malta: MaltaFiles, program: Callable[[str], str]) -> Boot:
         for number, disk in enumerate(disks):
             command += ["-drive", f"file={disk},format=raw,if=none,id=d{number}"]
             command += ["-device", f"virtio-blk-pci,drive=d{number}"]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as qemu:
-            limit = threading.Timer(TIMEOUT, qemu.kill)
-            limit.start()
-            assert qemu.stdin is not None and qemu.stdout is not None
-            shown = b""
-            while typed and prompt.encode() not in shown and (data := os.read(qemu.stdout.fileno(), 4096)):
-                shown += data
-            qemu.stdin.write(typed.encode())
-            qemu.stdin.close()
-            shown += qemu.stdout.read()
-            limit.cancel()
-        assert qemu.returncode == 0, shown
-        return shown.decode(errors="replace").replace("\r", "")
+        return converse(command, typed, prompt)
 
     return run
 
 
 @pytest.fixture
-def disk(guest: GuestFiles, tmp_path: Path) -> Path:
+def disk(debian_guest: GuestFiles, tmp_path: Path) -> Path:
     copy = tmp_path / "root.ext4"
-    subprocess.run(["cp", "--sparse=always", guest.root_disk, copy], check=True)
+    subprocess.run(["cp", "--sparse=always", debian_guest.root_disk, copy], check=True)
     return copy
 
 
