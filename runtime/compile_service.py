@@ -24,6 +24,10 @@ _MAX_STARTS: Final = 4
 class GuestCode(Protocol):
     """Where the worker's questions about guest code are answered."""
 
+    @property
+    def scope(self) -> int:
+        """Which address space it is: the same address in another one is another place."""
+
     def code_page(self, number: int) -> tuple[bytes, bytes, bool, bytes] | None:
         """Of an executable page: bytes, 1,024 counters (u32), is it writable, 1,024 flags "a region's entry"."""
 
@@ -35,6 +39,7 @@ class _Request(NamedTuple):
     seed: int
     flags: tuple[bool, ...]
     extent: Extent
+    code: GuestCode
     is_first_try: bool = True
 
 
@@ -60,7 +65,7 @@ class CompileService:
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._waiting: list[_Request] = []
         self._ready: queue.SimpleQueue[tuple[int, Translation | None]] = queue.SimpleQueue()
-        self._covered: set[int] = set()
+        self._covered: set[tuple[int, int]] = set()
         self._thread: threading.Thread | None = None
         self._worker: WorkerProcess | None = None
         self._starts = 0
@@ -68,17 +73,20 @@ class CompileService:
         self.failures: list[str] = []
         """What went wrong in the worker, for `--stats`."""
 
-    def request(self, seed: int, flags: tuple[bool, ...], extent: Extent) -> None:
+    def request(
+        self, seed: int, flags: tuple[bool, ...], extent: Extent, code: GuestCode | None = None
+    ) -> None:
         """Have the region at `seed` translated; `take` gives the result some time later.
 
-        A PROFILED one is left out if the address lies within a region by then.
+        `code`: where it is, if not in the code that the service was made for. A PROFILED one is left out if the
+        address lies within a region by then.
         """
         if self._thread is None:
             with suppress(OSError):  # the thread tries again, and reports it
                 self._started_worker()  # here, where the guest does not run and sees no pipe being made
             self._thread = threading.Thread(target=self._serve, name="compile", daemon=True)
             self._thread.start()
-        self._requests.put(_Request(seed, flags, extent))
+        self._requests.put(_Request(seed, flags, extent, code or self._code))
 
     @property
     def is_dead(self) -> bool:
@@ -125,7 +133,10 @@ class CompileService:
         while (request := self._next_request()) is not None:
             translation = None
             try:
-                if request.extent is not Extent.PROFILED or request.seed not in self._covered:
+                if (
+                    request.extent is not Extent.PROFILED
+                    or (request.code.scope, request.seed) not in self._covered
+                ):
                     translation = self._translate(request)
             except (OSError, EOFError, ValueError, TypeError) as error:
                 if self._closing:
@@ -138,7 +149,7 @@ class CompileService:
             except TranslatorFailed as error:
                 self.failures.append(str(error))
             if translation is not None:
-                self._covered.update(translation.blocks)
+                self._covered.update((request.code.scope, block) for block in translation.blocks)
             self._ready.put((request.seed, translation))
             self._on_ready()
 
@@ -149,7 +160,7 @@ class CompileService:
             if request is None:
                 return None
             self._waiting.append(request)
-        hottest = max(self._waiting, key=lambda request: self._code.heat(request.seed))
+        hottest = max(self._waiting, key=lambda request: request.code.heat(request.seed))
         self._waiting.remove(hottest)
         return hottest
 
@@ -161,7 +172,7 @@ class CompileService:
         while True:
             kind, content = receive(worker.stdout)
             if kind == "page":
-                send(worker.stdin, self._code.code_page(content))
+                send(worker.stdin, request.code.code_page(content))
             elif kind == "failed":
                 raise TranslatorFailed(content)
             else:

@@ -22,7 +22,7 @@ from runtime.host_memory import (
     map_memory,
     unmap_memory,
 )
-from translator.decode import UNUSABLE_COPROCESSOR, decode
+from translator.decode import UNUSABLE_COPROCESSOR, decode, decode_privileged
 from translator.float_mode import is_reserved
 from translator.predecode import (
     COUNTER_OFFSET,
@@ -32,7 +32,9 @@ from translator.predecode import (
     coprocessor_unusable_symbol,
     handler_symbol,
     pack_entry,
+    reserved_in_coprocessor_symbol,
 )
+from translator.system.coprocessor import MISSING_COPROCESSOR, coprocessor_of_reserved
 
 _HASH_SIZE: Final = ENTRY_SIZE << DECODE_CACHE_BITS
 _SAVED_WORDS: Final = 1 << 16
@@ -50,10 +52,13 @@ class DecodedWords:
         *,
         wide_fpu: bool,
         for_native_code: bool,
+        privileged: bool = False,
     ) -> None:
         self._handlers = handlers
         self._cache = cache
         self._key = key
+        self._privileged = privileged
+        """Whether privileged instructions are decoded as such."""
         self._for_native_code = for_native_code
         """Whether native code may fill entries from the hash, without a stop."""
         flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
@@ -103,15 +108,25 @@ class DecodedWords:
         return slot ^ 1 if handler else slot
 
     def _decoded(self, word: int) -> bytes:
-        instruction = decode(word)
+        instruction = decode_privileged(word) if self._privileged else decode(word)
         if instruction is None or is_reserved(instruction.encoding, word, self._wide_fpu):
-            unusable = UNUSABLE_COPROCESSOR.get(word >> 26)
-            name = "reserved_instruction" if unusable is None else coprocessor_unusable_symbol(unusable)
-            handler = self._handlers[name]
+            handler = self._handlers[self._reserved_symbol(word)]
             return handler.to_bytes(4, "little") + bytes(ENTRY_SIZE - 4)
         encoding = instruction.encoding
         handler = self._handlers[handler_symbol(encoding.mnemonic)]
         return pack_entry(word, encoding, handler, 2 if self._wide_fpu else 1)
+
+    def _reserved_symbol(self, word: int) -> str:
+        """The handler of a word that is no instruction."""
+        if self._privileged:
+            coprocessor = coprocessor_of_reserved(word)
+            if coprocessor is None:
+                return "reserved_instruction"
+            if coprocessor == MISSING_COPROCESSOR:
+                return coprocessor_unusable_symbol(coprocessor)
+            return reserved_in_coprocessor_symbol(coprocessor)
+        unusable = UNUSABLE_COPROCESSOR.get(word >> 26)
+        return "reserved_instruction" if unusable is None else coprocessor_unusable_symbol(unusable)
 
     def _name(self) -> str:
         """Entries hold handler offsets, so they are good for one build of the interpreter only."""

@@ -35,7 +35,7 @@ def generation_key() -> str:
 
     digest = hashlib.blake2b(digest_size=_KEY_SIZE)
     root = os.path.dirname(translator.__file__ or "")
-    for directory in (root, os.path.join(root, "isa")):
+    for directory in (root, *(os.path.join(root, name) for name in ("isa", "system"))):
         for file in sorted(os.scandir(directory), key=lambda item: item.name):
             if file.name.endswith(".py"):
                 status = file.stat()

@@ -6,7 +6,7 @@ import ctypes
 import zlib
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from runtime.code_arena import CodeArena
 from runtime.disk_cache import DiskCache
@@ -18,16 +18,21 @@ if TYPE_CHECKING:
     from runtime.worker_process import WorkerProcess
 
 
+Kind = Literal["interpreter", "profiler", "system"]
+"""Of threaded interpreters: for user programs, the same with execution counts, for virtual machines."""
+
+
 class NativeCode:
     """One per process and byte order: the arena holds the interpreter first, then translations."""
 
-    def __init__(self, *, big_endian: bool, cache: DiskCache, profiles: bool) -> None:
+    def __init__(self, *, big_endian: bool, cache: DiskCache, kind: Kind) -> None:
         self.arena: Final = CodeArena()
         self._cache = cache
         self._start_routine = 0
+        self._timer_handler = 0
         self.interpreter: Final = _load_or_compile(
-            f"{'profiler' if profiles else 'interpreter'}-{'big' if big_endian else 'little'}.o",
-            lambda: _interpreter_ir(big_endian, profiles),
+            f"{kind}-{'big' if big_endian else 'little'}.o",
+            lambda: _interpreter_ir(big_endian, kind),
             self.arena,
             cache,
         )
@@ -58,6 +63,19 @@ class NativeCode:
             self._start_routine = self.arena.base + loaded.symbols[worker_process.ROUTINE]
         return worker_process.WorkerProcess(self._start_routine, command)
 
+    def function(self, name: str, result: Any, *parameters: Any) -> Callable[..., Any]:
+        """A function of the interpreter's module that Python calls."""
+        return ctypes.CFUNCTYPE(result, *parameters)(self.arena.base + self.handlers[name])
+
+    def timer_handler(self) -> int:
+        """Host address of the signal handler of virtual machines' timers."""
+        from runtime.system import host_timer  # late: programs need none
+
+        if not self._timer_handler:
+            loaded = load_routine("host-timer", host_timer.HANDLER_IR, self.arena, self._cache)
+            self._timer_handler = self.arena.base + loaded.symbols[host_timer.HANDLER]
+        return self._timer_handler
+
     def is_interpreter(self, host_pc: int) -> bool:
         """Whether `host_pc` lies in a handler of the threaded interpreter."""
         offset = host_pc - self.arena.base
@@ -67,13 +85,24 @@ class NativeCode:
 @cache
 def native_code(big_endian: bool, use_cache: bool = True, profiles: bool = False) -> NativeCode:
     """The process's native code for guests of one byte order; `profiles`: see `handlers_ir`."""
-    return NativeCode(big_endian=big_endian, cache=DiskCache(enabled=use_cache), profiles=profiles)
+    kind: Kind = "profiler" if profiles else "interpreter"
+    return NativeCode(big_endian=big_endian, cache=DiskCache(enabled=use_cache), kind=kind)
 
 
-def _interpreter_ir(big_endian: bool, profiles: bool) -> str:
+@cache
+def system_native_code(big_endian: bool, use_cache: bool = True) -> NativeCode:
+    """The process's native code for virtual machines of one byte order."""
+    return NativeCode(big_endian=big_endian, cache=DiskCache(enabled=use_cache), kind="system")
+
+
+def _interpreter_ir(big_endian: bool, kind: Kind) -> str:
+    if kind == "system":
+        from translator.system.handlers import system_handlers_ir
+
+        return system_handlers_ir(big_endian)
     from translator.handlers import handlers_ir
 
-    return handlers_ir(big_endian, profiles)
+    return handlers_ir(big_endian, kind == "profiler")
 
 
 def load_routine(name: str, ir: str, arena: CodeArena, cache: DiskCache) -> LoadedObject:

@@ -131,7 +131,7 @@ class Translations:
             self.counts.from_cache += 1
             return
         extent = Extent.PROFILED if times is None else Extent.GLUE
-        self._started_service().request(seed, _flags(self.mode()), extent)
+        self._started_service().request(seed, self.mode().flags(), extent)
 
     def translate_now(self, seed: int) -> bool:
         """Translate and install the region at `seed` without a profile; False if there is none."""
@@ -140,7 +140,7 @@ class Translations:
         if cached is not None and seed in cached.entries and self._install(cached):
             self.counts.from_cache += 1
             return seed in self._by_entry
-        translation = self._started_service().translate(seed, _flags(self.mode()), Extent.STATIC)
+        translation = self._started_service().translate(seed, self.mode().flags(), Extent.STATIC)
         self._ready = False
         if translation is None:
             return False
@@ -177,6 +177,11 @@ class Translations:
         """Called in the compile thread: make the vCPU's thread come by."""
         self._ready = True
         self._vcpu.state.limit = 0
+
+    @property
+    def scope(self) -> int:
+        """There is one address space."""
+        return 0
 
     def code_page(self, number: int) -> tuple[bytes, bytes, bool, bytes] | None:
         """For the compile worker; see `compile_service.GuestCode`. Called in the compile thread."""
@@ -357,7 +362,3 @@ class Translations:
             state.clock += ENTRY_SIZE * point.retired
             state.translated_clock += state.clock
         return True
-
-
-def _flags(mode: Mode) -> tuple[bool, ...]:
-    return (mode.big_endian, mode.wide_fpu, mode.float_checked, mode.count_instructions, mode.precise)

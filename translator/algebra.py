@@ -12,6 +12,7 @@ number), so that the same function serves an engine whose operands are only know
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from enum import Enum
 from typing import Any, Protocol, Self
 
 from translator.state import ExceptionCode
@@ -141,6 +142,23 @@ class Value(ABC):
         """On a Value of width 1: one of two Values of equal width."""
 
 
+class SystemOperation(Enum):
+    """What privileged instructions do beyond moving state; the value names the routine of native code."""
+
+    UPDATE_TIMER = "update_timer"
+    """Set Cause.TI and IP7 if Count has reached Compare since they were looked at last."""
+    WRITE_COUNT = "write_count"
+    """With the value to write."""
+    WRITE_COMPARE = "write_compare"
+    """With the value to write; clears Cause.TI."""
+    STOP_OR_START_COUNT = "stop_or_start_count"
+    """With the value Cause is about to get, as its DC bit says."""
+    TLB_READ = "tlb_read"
+    TLB_WRITE_INDEXED = "tlb_write_indexed"
+    TLB_WRITE_RANDOM = "tlb_write_random"
+    TLB_PROBE = "tlb_probe"
+
+
 class RegisterFile(Protocol):
     """Registers indexed by an operand field (`i.rs`, `i.fd`, …)."""
 
@@ -153,6 +171,8 @@ class Cpu(Protocol):
 
     xlen: int
     big_endian: bool
+    system: bool
+    """Whether the privileged architecture exists, rather than only what user programs see."""
     gpr: RegisterFile
     fcc: RegisterFile
     """FPU condition codes, width 1."""
@@ -229,3 +249,25 @@ class Cpu(Protocol):
 
     def read_count(self) -> Any:
         """The Count register now, 32 bits."""
+
+
+class SystemCpu(Cpu, Protocol):
+    """A vCPU with the privileged architecture, as the semantics of privileged instructions see it."""
+
+    def require_coprocessor(self, number: int) -> None:
+        """Raise Coprocessor Unusable unless the mode or Status allows coprocessor `number` (0 or 1)."""
+
+    def system_operation(self, operation: SystemOperation, *values: Any) -> None:
+        """Have the run time do `operation`."""
+
+    def reconsider(self) -> None:
+        """Before the next instruction, look again at mode, address space and pending interrupts."""
+
+    def return_from_exception(self) -> None:
+        """eret."""
+
+    def wait_for_interrupt(self) -> None:
+        """Go on only when an unmasked interrupt is pending."""
+
+    def call_monitor(self) -> None:
+        """Leave to the monitor, which does the call and goes on behind it."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, NamedTuple, Self
 
-from translator.algebra import RegisterFile, Value
+from translator.algebra import RegisterFile, SystemOperation, Value
 from translator.encoding import FIELD_WIDTH, Encoding, Flow
-from translator.state import ExceptionCode
+from translator.state import CpuState, ExceptionCode
 
 REGISTER_FILES: Final = ("gpr", "fcc", "fpr32", "fpr64", "fpr_high")
 
@@ -40,6 +40,8 @@ class Dataflow:
     """Exceptions it raises itself, under a condition or always; memory faults are not among them."""
     flow: Flow
     """As its semantics direct control; agrees with the flow that its encoding declares."""
+    changes_system: bool
+    """Whether mode, address translation, time or interrupts may be different afterwards."""
 
     @property
     def accesses_memory(self) -> bool:
@@ -73,6 +75,7 @@ def record(encoding: Encoding, cpu: RecordingCpu) -> Dataflow:
         stores=cpu.stores,
         exceptions=frozenset(cpu.exceptions),
         flow=cpu.flow,
+        changes_system=cpu.changes_system,
     )
 
 
@@ -178,6 +181,7 @@ class RecordingCpu:
     """A `translator.algebra.Cpu` that only records."""
 
     def __init__(self, xlen: int = 32, big_endian: bool = False) -> None:
+        self.system = False
         self.xlen = xlen
         self.big_endian = big_endian
         self.reads: set[Location] = set()
@@ -186,6 +190,7 @@ class RecordingCpu:
         self.stores = False
         self.exceptions: set[ExceptionCode] = set()
         self.flow = Flow.NEXT
+        self.changes_system = False
         self.gpr: RegisterFile = _RecordingFile(self, "gpr", xlen)
         self.fcc: RegisterFile = _RecordingFile(self, "fcc", 1)
         self.fpr32: RegisterFile = _RecordingFile(self, "fpr32", 32)
@@ -212,7 +217,7 @@ class RecordingCpu:
 
     def read(self, field: str) -> UnknownValue:
         self.reads.add(Location(field))
-        return UnknownValue(self.xlen)
+        return UnknownValue(8 * getattr(CpuState, field).size)
 
     def write(self, field: str, value: UnknownValue) -> None:
         self.writes.add(Location(field))
@@ -282,6 +287,25 @@ class RecordingCpu:
     def read_count(self) -> UnknownValue:
         self.reads.add(Location("clock"))
         return UnknownValue(32)
+
+    def require_coprocessor(self, number: int) -> None:
+        self.exceptions.add(ExceptionCode.CPU)
+
+    def system_operation(self, operation: SystemOperation, *values: UnknownValue) -> None:
+        self.changes_system = True
+
+    def reconsider(self) -> None:
+        self.changes_system = True
+
+    def return_from_exception(self) -> None:
+        self.changes_system = True
+        self._direct(Flow.EXCEPTION)
+
+    def wait_for_interrupt(self) -> None:
+        self.changes_system = True
+
+    def call_monitor(self) -> None:
+        self.changes_system = True
 
     def _compute_float(self) -> None:
         self.reads.add(Location("fcsr"))

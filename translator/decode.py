@@ -57,7 +57,13 @@ _decoded: Final[dict[int, Instruction | None]] = {}
 
 
 def decode(word: int) -> Instruction | None:
-    """The instruction encoded by `word`; None if it is reserved."""
+    """The instruction encoded by `word`, as user programs know it; None if it is reserved."""
+    instruction = decode_privileged(word)
+    return None if instruction is None or instruction.encoding.privileged else instruction
+
+
+def decode_privileged(word: int) -> Instruction | None:
+    """The instruction encoded by `word`, with those that only system mode has; None if it is reserved."""
     try:
         return _decoded[word]
     except KeyError:
@@ -84,7 +90,7 @@ def remember(words: Iterable[tuple[int, str | None]]) -> None:
     """Take over words decoded by an earlier run. A pair that the table contradicts raises ValueError."""
     for word, mnemonic in words:
         encoding = ENCODINGS.get(mnemonic) if mnemonic is not None else None
-        expected = lookup(word)
+        expected = lookup_privileged(word)
         if encoding is not expected or (encoding is None) != (mnemonic is None):
             raise ValueError(f"{word:#010x} is not {mnemonic or 'a reserved instruction'}")
         _decoded[word] = Instruction(word, encoding) if encoding else None
@@ -101,11 +107,17 @@ def _identify(word: int) -> Encoding | None:
             encoding = ENCODINGS.get(candidate)
             if encoding is not None and encoding.matches(word):
                 return encoding
-    return lookup(word)
+    return lookup_privileged(word)
 
 
 def lookup(word: int) -> Encoding | None:
     """The encoding of `word` by the table alone."""
+    encoding = lookup_privileged(word)
+    return None if encoding is None or encoding.privileged else encoding
+
+
+def lookup_privileged(word: int) -> Encoding | None:
+    """The encoding of `word` by the table alone, with those that only system mode has."""
     opcode, function = word >> 26, word & 63
     for encoding in _index().get((opcode, function), ()):
         if encoding.matches(word):
@@ -148,6 +160,8 @@ CANONICAL_MNEMONICS: Final[dict[str, tuple[str, ...]]] = {
     "jalr.hb": ("jalr",),
     "rdhwr": _variants("rdhwr"),
     "cfc1": _variants("cfc1"),
+    "mfc0": _variants("mfc0"),
+    "mtc0": _variants("mtc0"),
     "ctc1": _variants("ctc1"),
 }
 """Capstone's names → the mnemonics of the table they may stand for."""
@@ -171,7 +185,7 @@ def _capstone_texts(word: int, address: int) -> Iterator[tuple[str, str]]:
 
 def disassemble(word: int, address: int) -> str:
     """Assembly text of the word at `address`; `.word` for a reserved instruction."""
-    instruction = decode(word)
+    instruction = decode_privileged(word)
     if instruction is None:
         return f".word {word:#010x}"
     for mnemonic, operands in _capstone_texts(word & ~instruction.encoding.ignored, address):
@@ -201,7 +215,7 @@ def _own_text(instruction: Instruction) -> str:
     if "base" in fields:
         index = operands.pop()
         operands.append(f"{index}({REGISTER_NAMES[instruction.field('base')]})")
-    return f"{instruction.mnemonic} {', '.join(operands)}"
+    return f"{instruction.mnemonic} {', '.join(operands)}".rstrip()
 
 
 def _operand_text(name: str, number: int) -> str:

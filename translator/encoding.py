@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from translator.algebra import Cpu
+from translator.algebra import Cpu, SystemCpu
 
 Semantics = Callable[[Cpu, Any], None]
+PrivilegedSemantics = Callable[[SystemCpu, Any], None]
 Validity = Callable[[Callable[[str], int]], bool]
 """Given a function from field names to values: whether this combination is an instruction."""
 
@@ -67,6 +68,8 @@ class Encoding:
     flow: Flow
     semantics: Semantics
     valid_if: Validity | None = None
+    privileged: bool = False
+    """Whether it exists in system mode only; in user programs it is Coprocessor Unusable."""
 
     def matches(self, word: int) -> bool:
         """Whether `word` is an instance of this instruction."""
@@ -96,17 +99,50 @@ ENCODINGS: Final[dict[str, Encoding]] = {}
 
 
 def instruction(
-    mnemonic: str, pattern: str, flow: Flow = Flow.NEXT, valid_if: Validity | None = None
+    mnemonic: str,
+    pattern: str,
+    flow: Flow = Flow.NEXT,
+    valid_if: Validity | None = None,
 ) -> Callable[[Semantics], Semantics]:
     """Register the decorated function as the semantics of `mnemonic`."""
 
     def register(semantics: Semantics) -> Semantics:
-        assert mnemonic not in ENCODINGS, mnemonic
-        mask, match, fields = _parse(pattern)
-        ENCODINGS[mnemonic] = Encoding(mnemonic, pattern, mask, match, fields, flow, semantics, valid_if)
+        _register(mnemonic, pattern, flow, semantics, valid_if, privileged=False)
         return semantics
 
     return register
+
+
+def privileged_instruction(
+    mnemonic: str,
+    pattern: str,
+    flow: Flow = Flow.NEXT,
+    valid_if: Validity | None = None,
+) -> Callable[[PrivilegedSemantics], PrivilegedSemantics]:
+    """The same for an instruction that exists in system mode only."""
+
+    def register(semantics: PrivilegedSemantics) -> PrivilegedSemantics:
+        # The table holds one kind of semantics; `decode` lets no Cpu but a SystemCpu meet a privileged one.
+        _register(mnemonic, pattern, flow, cast(Semantics, semantics), valid_if, privileged=True)
+        return semantics
+
+    return register
+
+
+def _register(
+    mnemonic: str,
+    pattern: str,
+    flow: Flow,
+    semantics: Semantics,
+    valid_if: Validity | None,
+    *,
+    privileged: bool,
+) -> None:
+    assert mnemonic not in ENCODINGS, mnemonic
+    mask, match, fields = _parse(pattern)
+    ENCODINGS[mnemonic] = Encoding(
+        mnemonic, pattern, mask, match, fields, flow, semantics, valid_if, privileged
+    )
 
 
 def _parse(pattern: str) -> tuple[int, int, dict[str, tuple[int, int]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from translator.dataflow import dataflow
@@ -33,11 +34,18 @@ def is_reserved(encoding: Encoding, word: int, fr: bool) -> bool:
 
     With FR = 0 doublewords live in even-odd pairs, named by the even register, and format L does not exist.
     """
-    if fr:
-        return False
-    if "l" in encoding.mnemonic.split(".") or encoding.mnemonic in _UNALIGNED_INDEXED:
-        return True
+    return not fr and (always_reserved(encoding) or bool(word & odd_register_bits(encoding)))
+
+
+def always_reserved(encoding: Encoding) -> bool:
+    """Whether an instruction does not exist with Status.FR = 0."""
+    return "l" in encoding.mnemonic.split(".") or encoding.mnemonic in _UNALIGNED_INDEXED
+
+
+@cache
+def odd_register_bits(encoding: Encoding) -> int:
+    """The bits of a word that say that a doubleword's register is odd, which is reserved with Status.FR = 0."""
     if encoding.mnemonic in _PAIR_OF_EITHER:
-        return False
+        return 0
     doublewords = dataflow(encoding).register_fields("fpr64")
-    return any(encoding.field(word, name) & 1 for name in doublewords)
+    return sum(1 << encoding.fields[name][0] for name in doublewords)

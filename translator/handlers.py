@@ -45,6 +45,16 @@ from translator.state import GPR_SINK, OFFSET, ExceptionCode, Stop
 
 assert isa  # importing it fills ENCODINGS
 
+USER_STOPS = (
+    Stop.EXCEPTION,
+    Stop.LIMIT,
+    Stop.UNDECODED,
+    Stop.HOT,
+    Stop.BREAKPOINT,
+    Stop.FPU_MODE,
+)
+"""What native code leaves for in user mode."""
+
 ARGUMENT_REGISTERS = ("r15", "rdi", "rsi")
 """Where CONVENTION passes entry, next and bias on x86-64."""
 
@@ -319,9 +329,12 @@ def function(name: str, builder: FunctionBuilder, attributes: str = "nounwind") 
     return f"define {CONVENTION} void @{name}({PARAMETERS}) {attributes} {{\n{body}\n}}\n"
 
 
-def _instruction_handler(encoding: Encoding, big_endian: bool, profiles: bool) -> str:
+def instruction_handler(
+    encoding: Encoding, kind: type[HandlerCpu], big_endian: bool, profiles: bool = False
+) -> str:
+    """The definition of an instruction's handler, on a Cpu of class `kind`."""
     builder = FunctionBuilder()
-    cpu = HandlerCpu(builder, big_endian, encoding, profiles=profiles)
+    cpu = kind(builder, big_endian, encoding, profiles=profiles)
     if profiles:
         cpu.count_execution()
     if encoding.flow.has_delay_slot:
@@ -438,9 +451,12 @@ def _undecoded_handler(big_endian: bool) -> str:
     return function("undecoded", builder)
 
 
-def _raising_handler(name: str, code: ExceptionCode, coprocessor: int = 0) -> str:
+def raising_handler(
+    name: str, code: ExceptionCode, kind: type[HandlerCpu] = HandlerCpu, coprocessor: int = 0
+) -> str:
+    """A handler that raises an exception, whatever the operands."""
     builder = FunctionBuilder()
-    HandlerCpu(builder, False, None).leave_with_exception(code, coprocessor)
+    kind(builder, False, None).leave_with_exception(code, coprocessor)
     return function(name, builder, "nounwind cold")
 
 
@@ -458,7 +474,8 @@ def _address_error_handler() -> str:
     return function("address_error", builder, "nounwind cold")
 
 
-def _stopping_handler(name: str, stop: Stop) -> str:
+def stopping_handler(name: str, stop: Stop) -> str:
+    """A handler that leaves native code."""
     builder = FunctionBuilder()
     leave(builder, stop)
     return function(name, builder, "nounwind cold")
@@ -507,11 +524,12 @@ faulted:
 """
 """From the C calling convention into the handler of `entry` and back; 1: a host fault ended it."""
 
-_DECLARATIONS = """\
+DECLARATIONS = """\
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.readcyclecounter()
 declare i32 @llvm.uadd.sat.i32(i32, i32)
 """
+"""Of what both kinds of interpreters call."""
 
 
 def handlers_ir(big_endian: bool, profiles: bool = False) -> str:
@@ -521,15 +539,19 @@ def handlers_ir(big_endian: bool, profiles: bool = False) -> str:
     a register jump's delay slot, where the jump notes its target, is the target + 1.
     """
     parts = [FIRST_HANDLER_IR, _undecoded_handler(big_endian), ENTER_IR]
-    parts += [_instruction_handler(encoding, big_endian, profiles) for encoding in ENCODINGS.values()]
-    parts += [_leave_routine(stop) for stop in Stop if stop not in (Stop.NONE, Stop.MEMORY_FAULT)]
-    parts.append(_raising_handler("reserved_instruction", ExceptionCode.RI))
+    parts += [
+        instruction_handler(encoding, HandlerCpu, big_endian, profiles)
+        for encoding in ENCODINGS.values()
+        if not encoding.privileged
+    ]
+    parts += [_leave_routine(stop) for stop in USER_STOPS]
+    parts.append(raising_handler("reserved_instruction", ExceptionCode.RI))
     for coprocessor in sorted(set(UNUSABLE_COPROCESSOR.values())):
         name = coprocessor_unusable_symbol(coprocessor)
-        parts.append(_raising_handler(name, ExceptionCode.CPU, coprocessor))
+        parts.append(raising_handler(name, ExceptionCode.CPU, coprocessor=coprocessor))
     parts.append(_address_error_handler())
-    parts.append(_stopping_handler("breakpoint", Stop.BREAKPOINT))
+    parts.append(stopping_handler("breakpoint", Stop.BREAKPOINT))
     parts += [_leave_region_routine(), _leave_region_to_address_routine(), float_routines_ir()]
     text = "\n".join(parts)
-    declarations = [_DECLARATIONS, intrinsic_declarations(text), float_declarations(text)]
+    declarations = [DECLARATIONS, intrinsic_declarations(text), float_declarations(text)]
     return "\n".join([text, *declarations, UNLIKELY_METADATA])

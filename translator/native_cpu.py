@@ -42,6 +42,7 @@ class NativeCpu(FloatLowering):
     """Semantics → LLVM IR, independent of where registers live."""
 
     xlen = 32
+    system = False
 
     def __init__(
         self, builder: FunctionBuilder, big_endian: bool, checking: FloatChecking, *, volatile_access: bool
@@ -50,7 +51,7 @@ class NativeCpu(FloatLowering):
         super().__init__(builder, checking)
         self.builder = builder
         self.big_endian = big_endian
-        self.access = WindowAccess(builder, "%memory", big_endian, volatile=volatile_access)
+        self.access: WindowAccess = WindowAccess(builder, "%memory", big_endian, volatile=volatile_access)
 
     def constant(self, number: int, width: int | None = None) -> IrValue:
         return self.builder.constant(number, width or self.xlen)
@@ -113,7 +114,8 @@ class NativeCpu(FloatLowering):
         self.trap_if((address & 3).ne(0), ExceptionCode.ADES, address)
         linked = self.read("link_valid").ne(0) & self.read("link_address").eq(address)
         expected = self.read("link_value")
-        before, attempt, done = (builder.label(name) for name in ("sc_before", "sc_attempt", "sc_done"))
+        names = ("sc_before", "sc_attempt", "sc_attempted", "sc_done")
+        before, attempt, attempted, done = (builder.label(name) for name in names)
         builder.emit(f"br label %{before}")
         builder.block(before)
         builder.branch_if(linked, attempt, done)
@@ -121,9 +123,11 @@ class NativeCpu(FloatLowering):
         self.before_access()
         stored = self.access.compare_exchange(address, expected, value)
         self.after_access()
+        builder.emit(f"br label %{attempted}")  # the access may have ended the block
+        builder.block(attempted)
         builder.emit(f"br label %{done}")
         builder.block(done)
-        success = builder.value("sc", f"phi i1 [ false, %{before} ], [ {stored.name}, %{attempt} ]", 1)
+        success = builder.value("sc", f"phi i1 [ false, %{before} ], [ {stored.name}, %{attempted} ]", 1)
         self.write("link_valid", self.constant(0))  # not before the exchange, which may fault
         return success
 

@@ -8,7 +8,9 @@ the handler that decodes.
 from __future__ import annotations
 
 import struct
-from typing import Final
+from enum import IntEnum
+from functools import cache
+from typing import Final, NamedTuple
 
 from translator.dataflow import dataflow, gpr_destination
 from translator.encoding import Encoding, Flow
@@ -41,7 +43,7 @@ DECODE_HASH_MULTIPLIER: Final = 0x9E37_79B1
 
 _ENTRY: Final = struct.Struct("<I4BiI")
 _FLOAT_FIELDS: Final = frozenset({"fs", "ft", "fd", "fr"})
-_OPERAND_SHIFT: Final = (21, 16, 11, 6)
+OPERANDS: Final = 4
 
 
 def handler_symbol(mnemonic: str) -> str:
@@ -54,31 +56,84 @@ def coprocessor_unusable_symbol(coprocessor: int) -> str:
     return f"coprocessor_{coprocessor}_unusable"
 
 
+def reserved_in_coprocessor_symbol(coprocessor: int) -> str:
+    """The symbol of the handler of what is no instruction of `coprocessor`."""
+    return f"coprocessor_{coprocessor}_reserved"
+
+
 def operand_index(shift: int) -> int:
     """Which operand byte holds the field at bit `shift`: cc fields lie two bits above 16 or 6."""
     return {21: 0, 18: 1, 16: 1, 11: 2, 8: 3, 6: 3}[shift]
 
 
-def pack_entry(word: int, encoding: Encoding, handler: int, fpr_scale: int) -> bytes:
-    """The entry of `word`; `fpr_scale` is 1 with FR=0, 2 with FR=1 (register number → word index)."""
-    operands = [0, 0, 0, 0]
-    immediate = 0
+class Immediate(IntEnum):
+    """What stands in an entry's immediate."""
+
+    NONE = 0
+    SIGNED = 1
+    """The low half of the word, sign-extended."""
+    UNSIGNED = 2
+    BRANCH = 3
+    """Entry distance to the branch target."""
+    INDEX = 4
+    """The low 26 bits, times four."""
+
+
+class OperandByte(NamedTuple):
+    """How an operand byte comes from the word: (word >> shift & mask) * scale, or `if_zero` if that is 0."""
+
+    shift: int = 0
+    mask: int = 0
+    scale: int = 0
+    if_zero: int = 0
+
+
+class Packing(NamedTuple):
+    """How the entry of an instruction comes from its word."""
+
+    operands: tuple[OperandByte, ...]
+    immediate: Immediate
+
+
+@cache
+def packing(encoding: Encoding, fpr_scale: int) -> Packing:
+    """Of the instances of `encoding`; `fpr_scale` is 1 with FR=0, 2 with FR=1 (register number → word index)."""
+    operands = [OperandByte()] * OPERANDS
+    immediate = Immediate.NONE
     pairs = dataflow(encoding).register_fields("fpr64") if fpr_scale == 1 else frozenset()
-    for name, (shift, _) in encoding.fields.items():
-        number = encoding.field(word, name)
+    destination = gpr_destination(encoding)
+    for name, (shift, width) in encoding.fields.items():
         if name in ("imm", "uimm"):
-            immediate = number
+            immediate = Immediate.SIGNED if name == "imm" else Immediate.UNSIGNED
         elif name == "offset":
             is_branch = encoding.flow in (Flow.BRANCH, Flow.BRANCH_LIKELY)
-            immediate = ENTRY_SIZE * (1 + number) if is_branch else number
+            immediate = Immediate.BRANCH if is_branch else Immediate.SIGNED
         elif name == "index":
-            immediate = number << 2
+            immediate = Immediate.INDEX
         elif shift in (21, 18, 16, 11, 8, 6) and not name.startswith("code"):
+            mask = (1 << width) - 1
             if name in pairs:
-                number &= ~1  # where an odd register is not reserved, it stands for its pair
-            operands[operand_index(shift)] = number * (fpr_scale if name in _FLOAT_FIELDS else 1)
-    destination = gpr_destination(encoding)
-    if destination is not None:
-        index = operand_index(encoding.fields[destination][0])
-        operands[index] = operands[index] or GPR_SINK
-    return _ENTRY.pack(handler, *operands, immediate, 0)
+                mask &= ~1  # where an odd register is not reserved, it stands for its pair
+            scale = fpr_scale if name in _FLOAT_FIELDS else 1
+            sink = GPR_SINK if name == destination else 0
+            operands[operand_index(shift)] = OperandByte(shift, mask, scale, sink)
+    return Packing(tuple(operands), immediate)
+
+
+def pack_entry(word: int, encoding: Encoding, handler: int, fpr_scale: int) -> bytes:
+    """The entry of `word`, an instance of `encoding`."""
+    how = packing(encoding, fpr_scale)
+    operands = [
+        (word >> operand.shift & operand.mask) * operand.scale or operand.if_zero for operand in how.operands
+    ]
+    return _ENTRY.pack(handler, *operands, _immediate(word, how.immediate), 0)
+
+
+def _immediate(word: int, kind: Immediate) -> int:
+    low = word & 0xFFFF
+    signed = low - (low >> 15 << 16)
+    if kind is Immediate.BRANCH:
+        return ENTRY_SIZE * (1 + signed)
+    if kind is Immediate.INDEX:
+        return (word & 0x03FF_FFFF) << 2
+    return {Immediate.NONE: 0, Immediate.SIGNED: signed, Immediate.UNSIGNED: low}[kind]

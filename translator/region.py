@@ -39,6 +39,8 @@ class Profile:
     is_entry: Callable[[int], bool] = lambda pc: False
     """Whether another region can be entered at an address: a region then ends there."""
     max_instructions: int = 1000
+    decode: Callable[[int], Instruction | None] = decode
+    """Words → instructions; None for what a region cannot contain."""
     max_doubt: int = 3
     """How many fall-through edges in a row are followed without evidence that control goes there."""
 
@@ -188,12 +190,12 @@ class _Discovery:
         pc = start
         while True:
             word = self.profile.word(pc)
-            instruction = decode(word) if word is not None else None
+            instruction = self.profile.decode(word) if word is not None else None
             if instruction is None or len(block.body) >= 256:
                 break
             if instruction.flow.has_delay_slot:
                 slot_word = self.profile.word(pc + 4)
-                slot = decode(slot_word) if slot_word is not None else None
+                slot = self.profile.decode(slot_word) if slot_word is not None else None
                 if slot is None or slot.flow is not Flow.NEXT:
                     break  # unpredictable, or not there: tier 0 does it
                 block.branch = (pc, instruction)

@@ -9,7 +9,7 @@ instruction, but LLVM moves values to other registers between a stack map and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,16 @@ class RegionIr:
 
 def emit_region(region: Region, mode: Mode, source_lines: bool = False) -> RegionIr:
     """Translate `region`. `source_lines` adds debug locations that name the guest instructions."""
-    return _RegionEmitter(region, mode, source_lines).emit()
+    return emitter_class(mode)(region, mode, source_lines).emit()
+
+
+def emitter_class(mode: Mode) -> type[RegionEmitter]:
+    """The emitter for user programs or, in system mode, the one that knows tables and privileged state."""
+    if not mode.system:
+        return RegionEmitter
+    from translator.system.region_ir import SystemRegionEmitter  # late: it builds on this module
+
+    return SystemRegionEmitter
 
 
 @dataclass(frozen=True)
@@ -58,8 +67,17 @@ class _Path:
         return set(self.written) if self.stores else before | self.written
 
 
-class _RegionEmitter:
+class RegionEmitter:
     """Emits the blocks in order; what depends on the whole region is deferred until all are known."""
+
+    routines: Sequence[str] = (
+        "leave_region",
+        "leave_region_to_address",
+        "leave_at_entry_limit",
+        "leave_at_entry_exception",
+        "leave_at_entry_fpu_mode",
+    )
+    """Of the interpreter, that regions go to."""
 
     def __init__(self, region: Region, mode: Mode, source_lines: bool) -> None:
         self.region = region
@@ -76,17 +94,19 @@ class _RegionEmitter:
         self.dirty_at: dict[int, set[Variable]] = {}
         self.block: Block = Block(0)
         self.retired = 0
-        checking = FloatChecking.ALWAYS if mode.float_checked else FloatChecking.NEVER
-        layout = float_layout(region, mode.wide_fpu)
-        self.cpu = RegionCpu(
+        self.cpu = self.make_cpu()
+        self.in_slot = False
+
+    def make_cpu(self) -> RegionCpu:
+        """What the semantics of the region's instructions run on."""
+        return RegionCpu(
             self.builder,
             self,
-            layout,
-            big_endian=mode.big_endian,
-            checking=checking,
-            precise=mode.precise,
+            float_layout(self.region, self.mode.wide_fpu),
+            big_endian=self.mode.big_endian,
+            checking=FloatChecking.ALWAYS if self.mode.float_checked else FloatChecking.NEVER,
+            precise=self.mode.precise,
         )
-        self.in_slot = False
 
     def emit(self) -> RegionIr:
         for block in self.region.blocks.values():
@@ -105,10 +125,12 @@ class _RegionEmitter:
                 "}",
             ]
         )
-        thunks = [_entry_thunk(symbol, name, index) for index, symbol in enumerate(entries.values())]
+        thunks = [
+            self.entry_thunk(pc, symbol, name, index) for index, (pc, symbol) in enumerate(entries.items())
+        ]
         text = "\n".join([text, *thunks])
         declarations = [
-            *(f"declare {CONVENTION} void @{routine}({PARAMETERS})" for routine in _ROUTINES),
+            *(f"declare {CONVENTION} void @{routine}({PARAMETERS})" for routine in self.routines),
             "declare i64 @llvm.readcyclecounter()",
             intrinsic_declarations(text),
             float_declarations(text),
@@ -116,6 +138,13 @@ class _RegionEmitter:
             self.source_lines.metadata() if self.source_lines else "",
         ]
         return RegionIr("\n".join([text, *declarations]), entries, self.access_points)
+
+    def entry_thunk(self, pc: int, symbol: str, region: str, index: int) -> str:
+        """What stands in the predecoded entry of `pc`: it enters the region at entry number `index`."""
+        return f"""\
+define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
+{enter_region(region, index)}
+}}"""
 
     def scope(self) -> str:
         """What the function's definition says of its debug information."""
@@ -212,6 +241,10 @@ class _RegionEmitter:
         for pc, label in labels.items():
             self.finish_edge(label, pc)
         self.builder.block(elsewhere)
+        self.leave_by_register(target)
+
+    def leave_by_register(self, target: IrValue) -> None:
+        """Leave for an address that only the guest knows."""
         clock = self.clock()
         self.count_stay(clock, "add")
         self.defer_stores()
@@ -427,22 +460,14 @@ class _RegionEmitter:
 _ATTRIBUTES = "nounwind noimplicitfloat"
 """noimplicitfloat: stores of adjacent FPU registers must not be merged into 256-bit vectors, since those ask for
 a realigned stack."""
-_ROUTINES = (
-    "leave_region",
-    "leave_region_to_address",
-    "leave_at_entry_limit",
-    "leave_at_entry_exception",
-    "leave_at_entry_fpu_mode",
-)
 
 
-def _entry_thunk(symbol: str, region: str, index: int) -> str:
+def enter_region(region: str, index: int) -> str:
+    """Lines that enter a region at entry number `index`."""
     return f"""\
-define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
   %number = inttoptr i64 {index} to ptr
   musttail call {CONVENTION} void @{region}(ptr %state, ptr %memory, ptr %handlers, ptr %entry, ptr %number, i64 %bias)
-  ret void
-}}"""
+  ret void"""
 
 
 def _label(pc: int) -> str:

@@ -20,6 +20,7 @@ class ExceptionCode(IntEnum):
 
     INT = 0
     MOD = 1
+    """A store to a page that the TLB does not let be written."""
     TLBL = 2
     TLBS = 3
     ADEL = 4
@@ -51,6 +52,43 @@ class Stop(IntEnum):
     """Control reached an address planted by `run(until=...)`, or single-stepping finished."""
     FPU_MODE = 7
     """A ctc1 changed the bits of FCSR that translations depend on (enables, FS, rounding mode)."""
+    # In system mode only. `access_address` and `access_physical` say what is being accessed.
+    DEVICE = 8
+    """The access of the instruction at pc goes to no memory: a device, or nothing."""
+    NEW_CODE = 9
+    """The first instruction is fetched from a page of memory."""
+    STORE_TO_CODE = 10
+    """The instruction at pc stores to a page that holds decoded code, and too many have done so already."""
+    COPY_ON_WRITE = 11
+    """The instruction at pc stores to a machine page that is not the virtual machine's own."""
+    FETCH_ELSEWHERE = 12
+    """An instruction is fetched from physical addresses that are no memory."""
+    WAIT = 13
+    """The `wait` at pc has nothing to do: no unmasked interrupt is pending."""
+    MONITOR_CALL = 14
+    """The `hypcall` at pc."""
+    REGISTER_MODE = 15
+    """Status.FR has been changed by the instruction before pc."""
+    BACK_MAP_FULL = 16
+    """There is no record left for another translation in the tables."""
+    VISIT = 18
+    """Another thread has something for the vCPU's thread, such as a translation."""
+    PRIVILEGED_PAGE = 17
+    """The access of the instruction at pc goes to the privileged-register page."""
+
+
+class Access(IntEnum):
+    """What an address is translated for; the order of the tables in a view."""
+
+    LOAD = 0
+    STORE = 1
+    FETCH = 2
+
+
+TLB_SIZE: Final = 64
+"""Entries of the largest TLB."""
+SECOND_LEVEL_SIZE: Final = 4096
+"""Entries of the second-level TLB."""
 
 
 # name, ctypes type, meaning
@@ -110,6 +148,94 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("exact_stores", ctypes.c_uint32, "1: a store to a code page ends the native call instead"),
     ("host_mxcsr", ctypes.c_uint32, "host floating-point control register saved around native code"),
     ("guest_mxcsr", ctypes.c_uint32, "the guest's, loaded while native code runs"),
+    # System mode: coprocessor 0 (translator.cp0_registers has numbers and writable bits).
+    ("index", ctypes.c_uint32, "Index"),
+    ("random", ctypes.c_uint32, "Random"),
+    ("entry_lo0", ctypes.c_uint32, "EntryLo0"),
+    ("entry_lo1", ctypes.c_uint32, "EntryLo1"),
+    ("context", ctypes.c_uint32, "Context"),
+    ("page_mask", ctypes.c_uint32, "PageMask"),
+    ("wired", ctypes.c_uint32, "Wired"),
+    ("entry_hi", ctypes.c_uint32, "EntryHi"),
+    ("compare", ctypes.c_uint32, "Compare"),
+    ("status", ctypes.c_uint32, "Status"),
+    ("int_ctl", ctypes.c_uint32, "IntCtl"),
+    ("srs_map", ctypes.c_uint32, "SRSMap"),
+    ("cause", ctypes.c_uint32, "Cause; TI and IP7 are set lazily, by the routine update_timer"),
+    ("epc", ctypes.c_uint32, "EPC"),
+    ("prid", ctypes.c_uint32, "PRId"),
+    ("ebase", ctypes.c_uint32, "EBase"),
+    ("config0", ctypes.c_uint32, "Config"),
+    ("config1", ctypes.c_uint32, "Config1"),
+    ("config2", ctypes.c_uint32, "Config2"),
+    ("config3", ctypes.c_uint32, "Config3"),
+    ("config7", ctypes.c_uint32, "Config7"),
+    ("tag_lo", ctypes.c_uint32, "TagLo"),
+    ("data_lo", ctypes.c_uint32, "DataLo"),
+    ("tag_hi", ctypes.c_uint32, "TagHi"),
+    ("data_hi", ctypes.c_uint32, "DataHi"),
+    ("error_epc", ctypes.c_uint32, "ErrorEPC"),
+    ("desave", ctypes.c_uint32, "DESAVE"),
+    ("link_physical", ctypes.c_uint32, "LLAddr"),
+    # The TLB. An entry matches if ((VPN2 | ASID) ^ tlb_hi) & tlb_compared is 0.
+    ("tlb_hi", ctypes.c_uint32 * TLB_SIZE, "VPN2 and ASID"),
+    ("tlb_compared", ctypes.c_uint32 * TLB_SIZE, "the bits of tlb_hi that are compared: PageMask, G"),
+    ("tlb_lo0", ctypes.c_uint32 * TLB_SIZE, "EntryLo0 of the even page, with G of the entry"),
+    ("tlb_lo1", ctypes.c_uint32 * TLB_SIZE, "EntryLo1 of the odd page, with G of the entry"),
+    ("tlb_last", ctypes.c_uint32, "number of the last entry: Config1.MMUSize"),
+    ("random_read", ctypes.c_uint32, "1: the guest knows which entry the next tlbwr overwrites"),
+    # The second-level TLB: what tlbwr has evicted, 4 KiB pages only (translator.system.second_level).
+    ("second_hi", ctypes.c_uint32 * SECOND_LEVEL_SIZE, "VPN2 and ASID, or VPN2 and bit 8 if global"),
+    ("second_lo0", ctypes.c_uint32 * SECOND_LEVEL_SIZE, "EntryLo0"),
+    ("second_lo1", ctypes.c_uint32 * SECOND_LEVEL_SIZE, "EntryLo1"),
+    ("second_next", ctypes.c_uint16 * (SECOND_LEVEL_SIZE + TLB_SIZE), "ring of those with the same origin"),
+    ("second_previous", ctypes.c_uint16 * (SECOND_LEVEL_SIZE + TLB_SIZE), "the same ring, backwards"),
+    ("second_hits", ctypes.c_uint64, "TLB misses that the second level has answered"),
+    ("refills", ctypes.c_uint64, "TLB refill exceptions taken"),
+    ("fills", ctypes.c_uint64, "translations entered in the tables"),
+    # Address translation.
+    ("access_address", ctypes.c_uint32, "virtual address of the access that left the fast path"),
+    ("access_kind", ctypes.c_uint32, "Access, and size - 1 in bits 8 and up"),
+    ("access_physical", ctypes.c_uint32, "its physical address, where it has one"),
+    ("is_refill", ctypes.c_uint32, "1: the exception being raised goes to the TLB refill vector"),
+    ("views_base", ctypes.c_uint64, "host address of the first view (translator.system.views)"),
+    ("slots_base", ctypes.c_uint64, "host address of the linear mapping of all table slots"),
+    ("pmap", ctypes.c_uint64, "host address of the word per physical page (translator.system.views)"),
+    ("back_map_heads", ctypes.c_uint64, "host address of the u32 per physical page: its first record, or 0"),
+    ("back_map_records", ctypes.c_uint64, "host address of the records {u32 next, u32 slot}"),
+    ("back_map_used", ctypes.c_uint32, "records in use; number 0 is none"),
+    ("back_map_size", ctypes.c_uint32, "records there are"),
+    ("machine_base", ctypes.c_uint64, "host address of machine address 0"),
+    ("machine_flags", ctypes.c_uint64, "host address of the byte per machine page (translator.system.views)"),
+    ("machine_store_budget", ctypes.c_uint64, "host address of the u16 per machine page: stores to its code"),
+    ("lone_slot", ctypes.c_uint64, "host address of the slot that serves one store to a code page"),
+    ("lone_contents", ctypes.c_uint64, "what it is filled with"),
+    ("lone_next", ctypes.c_uint64, "the entry that runs after that store"),
+    ("space", ctypes.c_uint32, "address space of the current view"),
+    ("kernel_half_is_local", ctypes.c_uint32, "1: kernel slots were filled from an entry that is not global"),
+    ("page_entries_base", ctypes.c_uint64, "host address of the predecoded entries of machine page 0"),
+    ("has_privileged_page", ctypes.c_uint32, "1: the privileged-register page exists"),
+    ("cp0_usable", ctypes.c_uint32, "1: kernel mode, or Status.CU0"),
+    ("cp1_usable", ctypes.c_uint32, "1: Status.CU1"),
+    ("wide_registers", ctypes.c_uint32, "Status.FR that the entries and fpr are in accordance with"),
+    # Control.
+    ("jump_entry", ctypes.c_uint32 * 4, "predecoded entry that goes to branch_target by its address"),
+    ("stored_entry", ctypes.c_uint32 * 4, "predecoded entry that runs after a store to a code page"),
+    ("resume_entry", ctypes.c_uint32 * 4, "predecoded entry that goes on at pc"),
+    ("stop_requested", ctypes.c_uint32, "1: leave native code at the next look at the limit"),
+    ("decode_table", ctypes.c_uint64, "host address of the decode table (translator.decode_table)"),
+    ("decode_records", ctypes.c_uint32, "offset of its records"),
+    ("visit_requested", ctypes.c_uint32, "1: leave native code for a moment, at the next look at the limit"),
+    ("resume_limit", ctypes.c_uint64, "what limit is to be when nothing is pending"),
+    # Time. A tick of Count is 6.25 ns, or two instructions.
+    ("count_offset", ctypes.c_uint32, "Count - ticks"),
+    ("compare_ticks", ctypes.c_uint64, "ticks at which Count reaches Compare next"),
+    ("stopped_count", ctypes.c_uint32, "Count while Cause.DC stops it"),
+    ("clock_gettime", ctypes.c_uint64, "host address of the C library's clock_gettime"),
+    ("time_specification", ctypes.c_uint64 * 4, "struct timespec or itimerspec in the making"),
+    ("start_time", ctypes.c_uint64, "host nanoseconds (CLOCK_MONOTONIC) that are tick 0"),
+    ("timer_settime", ctypes.c_uint64, "host address of the C library's timer_settime"),
+    ("host_timer", ctypes.c_uint64, "the POSIX timer that asks for a look at Compare; 0: none"),
 )
 
 

@@ -18,8 +18,22 @@ class Mode:
     precise: bool = False
     """Whether the guest's state can be recovered at every memory access that faults."""
 
+    system: bool = False
+    """Whether it is a virtual machine's, with memory through tables, rather than a user program's."""
+
+    def flags(self) -> tuple[bool, ...]:
+        """As they travel to the compile worker."""
+        return (
+            self.big_endian,
+            self.wide_fpu,
+            self.float_checked,
+            self.count_instructions,
+            self.precise,
+            self.system,
+        )
+
     def key(self) -> str:
-        flags = (self.big_endian, self.wide_fpu, self.float_checked, self.count_instructions, self.precise)
+        flags = self.flags()
         return "".join("01"[flag] for flag in flags)
 
 

@@ -22,9 +22,11 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from translator.compile import compile_ir
+from translator.decode import decode
 from translator.float_mode import without_reserved_pairs
 from translator.region import Profile, Region, discover, follows_branch
 from translator.region_ir import RegionIr, emit_region
+from translator.system.region_code import decode_in_region
 from translator.translation import Mode, Translation
 from translator.worker_messages import Extent, receive, send
 
@@ -84,7 +86,7 @@ def translate(seed: int, mode: Mode, code: _GuestCode, profile: Profile) -> byte
     region = discover(seed, profile)
     if region is None:
         return None
-    precise = mode.precise or code.is_writable(region)
+    precise = not mode.system and (mode.precise or code.is_writable(region))
     ir = emit_region(region, replace(mode, precise=precise))
     object_code = compile_ir(ir.text).object_code
     return make_translation(region, ir, object_code, mode, precise).to_bytes()
@@ -129,12 +131,19 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         mode = Mode(*flags)
         code = _GuestCode(requests, answers, mode.big_endian)
         word = code.word if mode.wide_fpu else without_reserved_pairs(code.word)
+        decoder = decode_in_region if mode.system else decode
         if extent == Extent.STATIC:
-            profile = Profile(word, code.heat, warm=0, max_instructions=STATIC_INSTRUCTIONS)
+            profile = Profile(word, code.heat, warm=0, max_instructions=STATIC_INSTRUCTIONS, decode=decoder)
         elif extent == Extent.GLUE:
-            profile = Profile(word, code.heat, is_entry=code.is_entry, max_instructions=GLUE_INSTRUCTIONS)
+            profile = Profile(
+                word,
+                code.heat,
+                is_entry=code.is_entry,
+                max_instructions=GLUE_INSTRUCTIONS,
+                decode=decoder,
+            )
         else:
-            profile = Profile(word, code.heat)
+            profile = Profile(word, code.heat, decode=decoder)
         try:
             send(answers, ("translation", translate(seed, mode, code, profile)))
         except (EOFError, BrokenPipeError):

@@ -27,5 +27,8 @@ class CharacterBackend(Protocol):
     def write(self, data: bytes) -> None:
         """Take all bytes to the outside, in order. Devices mostly send one byte a call: buffer where that matters."""
 
+    def flush(self) -> None:
+        """Write out what has been collected; called when the guest idles."""
+
     def input_wanted(self) -> None:
         """The device's `receive_capacity` may have grown; the backend may call `receive` at once or later."""

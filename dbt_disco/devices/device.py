@@ -11,6 +11,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from runtime.addresses import PhysicalAddress
+from runtime.system.physical_memory import NotMemory
+
+__all__ = ["Device", "GuestMemory", "InterruptLine", "NotMemory", "Surroundings", "Timer"]
 
 
 class Device(ABC):
@@ -36,7 +39,7 @@ class Device(ABC):
         """Everything a guest could observe of the device, as JSON-compatible values and bytes."""
         return {}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any]) -> None:  # noqa: B027  a device without state has nothing to do
         """Take over what `state` gave."""
 
 
@@ -45,15 +48,6 @@ class InterruptLine(Protocol):
 
     def set(self, level: bool) -> None:
         """Raise or lower the wire."""
-
-
-class NotMemory(Exception):
-    """A physical range given to a device is not all memory of the virtual machine."""
-
-    def __init__(self, address: int, length: int) -> None:
-        super().__init__(f"{length} bytes at physical {address:#010x} are not memory")
-        self.address = address
-        self.length = length
 
 
 class GuestMemory(Protocol):

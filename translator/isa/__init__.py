@@ -6,6 +6,7 @@ Importing this package fills `translator.encoding.ENCODINGS`.
 from translator.isa import (
     alu,
     branch,
+    coprocessor0,
     fpu_arithmetic,
     fpu_compare,
     fpu_control,
@@ -22,6 +23,7 @@ from translator.isa import (
 __all__ = [
     "alu",
     "branch",
+    "coprocessor0",
     "fpu_arithmetic",
     "fpu_compare",
     "fpu_control",

@@ -40,7 +40,11 @@ NOT_COMPARABLE = {
 }
 LINK = 31
 """The register that linking branches write."""
-COMPARABLE = [encoding for encoding in ENCODINGS.values() if encoding.mnemonic not in NOT_COMPARABLE]
+COMPARABLE = [
+    encoding
+    for encoding in ENCODINGS.values()
+    if not encoding.privileged and encoding.mnemonic not in NOT_COMPARABLE
+]
 
 
 def random_fields(source: random.Random, encoding: Encoding) -> dict[str, int]:

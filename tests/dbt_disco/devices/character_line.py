@@ -26,6 +26,9 @@ class CharacterLine:
         self.waiting += data
         self.input_wanted()
 
+    def flush(self) -> None:
+        pass
+
     def input_wanted(self) -> None:
         assert self._receiver is not None
         while count := min(self._receiver.receive_capacity(), len(self.waiting)):

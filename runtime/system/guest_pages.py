@@ -1,0 +1,98 @@
+"""Guest code by virtual page, as one address space has it: what a translation is made from, and checked against."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Final
+
+from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
+from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, HANDLER_OFFSET
+from translator.state import Access
+from translator.system.views import (
+    ENTRIES_SHIFT,
+    HALF_SHIFT,
+    MACHINE_CODE,
+    SLOT_SHIFT,
+    SPACES,
+    half_slots,
+)
+
+if TYPE_CHECKING:
+    from runtime.system.translations import SystemTranslations
+
+_PAGE_ENTRIES: Final = MACHINE_PAGE_SIZE // 4 * ENTRY_SIZE
+_KERNEL_PAGES: Final = 0x8_0000
+_FIXED_SEGMENTS: Final = 2
+_FIXED_MASK: Final = 0x1_FFFF
+"""Of a page number in KSEG0 or KSEG1: the physical page."""
+
+
+class GuestPages:
+    """The code of address space `space`. Pages once asked for stay what they were found to be.
+
+    Used by the compile thread while the guest runs: whatever it finds is compared again before it counts.
+    """
+
+    def __init__(self, translations: SystemTranslations, space: int) -> None:
+        self._translations = translations
+        self.space: Final = space
+        self.machine_pages: dict[int, int | None] = {}
+        """Virtual page number → machine page; None: nothing is decoded there."""
+
+    def machine_page(self, number: int) -> int | None:
+        """The machine page whose code runs at a virtual page."""
+        try:
+            return self.machine_pages[number]
+        except KeyError:
+            found = self.machine_pages[number] = self._find(number)
+            return found
+
+    def _find(self, number: int) -> int | None:
+        vcpu = self._translations.vcpu
+        machine = vcpu.memory.machine
+        if number >> 18 == _FIXED_SEGMENTS:
+            word = vcpu.memory.pmap[number & _FIXED_MASK]
+            if not word:
+                return None
+            page = machine.page_at(word & -MACHINE_PAGE_SIZE)
+        else:
+            half = SPACES if number & _KERNEL_PAGES else self.space
+            slot = half_slots(half) + (Access.FETCH << HALF_SHIFT) + (number & _KERNEL_PAGES - 1)
+            value = ctypes.c_uint64.from_address(vcpu.state.slots_base + (slot << SLOT_SHIFT)).value
+            if not value:
+                return None
+            entries = value + (number << MACHINE_PAGE_SHIFT + 2) & 0xFFFF_FFFF_FFFF_FFFF
+            page = entries - machine.entries_base >> ENTRIES_SHIFT
+        return page if machine.flags[page] & MACHINE_CODE else None
+
+    def entry(self, pc: int) -> int | None:
+        """Host address of the predecoded entry of a virtual address."""
+        page = self.machine_page(pc >> MACHINE_PAGE_SHIFT)
+        if page is None:
+            return None
+        return self._translations.vcpu.memory.machine.entries(page) + 4 * (pc & MACHINE_PAGE_SIZE - 1)
+
+    # For the compile worker: see `compile_service.GuestCode`.
+
+    @property
+    def scope(self) -> int:
+        """Addresses of different scopes have nothing to do with each other."""
+        return self.space
+
+    def code_page(self, number: int) -> tuple[bytes, bytes, bool, bytes] | None:
+        page = self.machine_page(number)
+        if page is None:
+            return None
+        machine = self._translations.vcpu.memory.machine
+        first = machine.entries(page)
+        fields = memoryview(ctypes.string_at(first, _PAGE_ENTRIES)).cast("I")
+        step = ENTRY_SIZE // 4
+        counters, handlers = fields[COUNTER_OFFSET // 4 :: step], fields[HANDLER_OFFSET // 4 :: step]
+        # A handler offset beyond the interpreter's is a region's.
+        end = self._translations.vcpu.state.interpreter_end
+        entries = bytes(map(end.__le__, handlers))
+        return ctypes.string_at(machine.address(page), MACHINE_PAGE_SIZE), counters.tobytes(), False, entries
+
+    def heat(self, pc: int) -> int:
+        entry = self.entry(pc)
+        return 0 if entry is None else ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value

@@ -1,0 +1,303 @@
+"""A vCPU of a virtual machine: runs native code, and answers the stops that need Python.
+
+What needs more than the vCPU – idling, monitor calls, the console, power-off – ends `run`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from time import CLOCK_MONOTONIC, clock_gettime_ns
+from typing import Final, Literal, Protocol
+
+from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
+from runtime.decoded_words import DecodedWords
+from runtime.disk_cache import DiskCache
+from runtime.float_register_mode import change_float_layout
+from runtime.host_faults import function_address
+from runtime.native_code import system_native_code
+from runtime.system.cpu_model import CpuModel, reset
+from runtime.system.device_access import DeviceAccess
+from runtime.system.host_timer import HostTimer
+from runtime.system.physical_memory import PhysicalMemory
+from runtime.system.translation_tables import TranslationTables
+from runtime.system.translations import SystemTranslations
+from translator.decode import lookup_privileged
+from translator.decode_table import DecodeTable
+from translator.encoding import Encoding, Flow
+from translator.host_float import CONTROL_DEFAULT
+from translator.predecode import COUNTER_OFFSET, handler_symbol, reserved_in_coprocessor_symbol
+from translator.state import CpuState, Stop
+
+Engine = Literal["interpreter", "translator", "auto"]
+
+CLOCK_PER_INSTRUCTION: Final = 16
+NO_LIMIT: Final = 1 << 62
+_IP_SHIFT: Final = 8
+_LINES: Final = 0x7C00
+"""IP2 to IP6 in Cause."""
+_DECODED_AHEAD: Final = 32
+"""Instructions decoded at one stop."""
+
+
+class Bus(Protocol):
+    """The physical addresses that are no memory."""
+
+    def read(self, address: int, size: int) -> int: ...
+    def write(self, address: int, size: int, value: int) -> None: ...
+
+
+class SystemVcpu:
+    """One processor with everything privileged, on the memory and the bus of a virtual machine."""
+
+    def __init__(
+        self,
+        memory: PhysicalMemory,
+        bus: Bus,
+        model: CpuModel,
+        *,
+        big_endian: bool = False,
+        engine: Engine = "interpreter",
+        use_cache: bool = True,
+        count_instructions: bool = False,
+        has_privileged_page: bool = True,
+        program_key: str = "",
+    ) -> None:
+        """`program_key` names what will run: words decoded by earlier runs of it come from the disk cache."""
+        self.memory: Final = memory
+        self.bus: Final = bus
+        self.model: Final = model
+        self.big_endian: Final = big_endian
+        self._byte_order: Final[Literal["big", "little"]] = "big" if big_endian else "little"
+        self.state: Final = CpuState()
+        self.native: Final = system_native_code(big_endian, use_cache)
+        self.words: Final = DecodedWords(
+            self.native.handlers,
+            DiskCache(enabled=use_cache),
+            program_key,
+            wide_fpu=False,
+            for_native_code=True,
+            privileged=True,
+        )
+        self.tables: Final = TranslationTables(self.state)
+        self.stops: Final[dict[Stop, int]] = dict.fromkeys(Stop, 0)
+        """Exits to Python by cause."""
+        self._set_up_state(count_instructions, has_privileged_page)
+        self._host_timer: Final = None if count_instructions else HostTimer(self.native, self.state)
+        self._enabled = engine != "interpreter"
+        self.translations: Final = SystemTranslations(
+            self, DiskCache(enabled=use_cache), count_instructions=count_instructions
+        )
+        self._access: Final = DeviceAccess(self)
+        zap = self.native.function("zap_physical_page", None, ctypes.c_void_p, ctypes.c_uint32)
+        address = ctypes.addressof(self.state)
+        memory.zap = lambda frame: zap(address, frame)
+        memory.code_dropped = self._code_dropped
+        self._answers: Final[dict[Stop, Callable[[], bool]]] = {
+            Stop.UNDECODED: self._meet_undecoded,
+            Stop.HOT: self._meet_hot,
+            Stop.FPU_MODE: self._float_mode_changed,
+            Stop.VISIT: self._meet_visit,
+            Stop.DEVICE: self._meet_device,
+            Stop.FETCH_ELSEWHERE: self._meet_fetch_elsewhere,
+            Stop.NEW_CODE: self._meet_new_code,
+            Stop.STORE_TO_CODE: self._meet_store,
+            Stop.COPY_ON_WRITE: self._meet_store,
+            Stop.REGISTER_MODE: self._change_register_mode,
+            Stop.BACK_MAP_FULL: self._empty_tables,
+            Stop.PRIVILEGED_PAGE: self._access.privileged_page,
+        }
+
+    def _set_up_state(self, count_instructions: bool, has_privileged_page: bool) -> None:
+        state, machine = self.state, self.memory.machine
+        reset(state, self.model, big_endian=self.big_endian)
+        state.pmap = ctypes.addressof(self.memory.pmap)
+        state.machine_base = machine.base
+        state.machine_flags = ctypes.addressof(machine.flags)
+        state.page_entries_base = machine.entries_base
+        state.machine_store_budget = ctypes.addressof(machine.store_budgets)
+        state.decode_cache = self.words.address
+        self._use_decode_table()
+        state.handlers_base = self.native.arena.base
+        state.interpreter_end = self.native.interpreter.offset + self.native.interpreter.size
+        state.setjmp = function_address("_setjmp")
+        state.guest_mxcsr = CONTROL_DEFAULT
+        state.jump_entry[0] = self.native.handlers["jump_to_target"]
+        state.resume_entry[0] = self.native.handlers["resume"]
+        state.stored_entry[0] = self.native.handlers["stored"]
+        state.counts_instructions = count_instructions
+        state.has_privileged_page = has_privileged_page
+        state.clock_gettime = function_address("clock_gettime")
+        state.timer_settime = function_address("timer_settime")
+        state.start_time = clock_gettime_ns(CLOCK_MONOTONIC)
+        state.exact_stores = 1
+        state.resume_limit = NO_LIMIT
+
+    def _use_decode_table(self) -> None:
+        """Have native code decode for the FPU register mode that the entries are for."""
+        wide = bool(self.state.wide_registers)
+        table = DecodeTable(self._handler_of, wide_fpu=wide)
+        self._decode_table = ctypes.create_string_buffer(table.contents)
+        self.state.decode_table = ctypes.addressof(self._decode_table)
+        self.state.decode_records = table.records_offset
+
+    def _handler_of(self, encoding: Encoding, is_reserved: bool) -> int:
+        symbol = reserved_in_coprocessor_symbol(1) if is_reserved else handler_symbol(encoding.mnemonic)
+        return self.native.handlers[symbol]
+
+    def close(self) -> None:
+        """Give everything back to the host; the memory stays the caller's."""
+        if self._host_timer is not None:
+            self._host_timer.close()
+        self.translations.close()
+        self.words.close()
+        self.tables.close()
+
+    # Interrupts.
+
+    def set_interrupts(self, levels: int) -> None:
+        """The hardware interrupt lines: bit n is IPn, 2 to 6; IP7 is the timer's."""
+        self.state.cause = self.state.cause & ~_LINES | levels << _IP_SHIFT & _LINES
+        self.state.limit = 0
+
+    def request_stop(self) -> None:
+        """Make a `run` in progress, or else the next one, return soon with Stop.LIMIT; async-signal-safe."""
+        self.state.stop_requested = 1
+        self.state.limit = 0
+
+    def ask_for_visit(self) -> None:
+        """Make native code return soon, if only for a moment; on any thread."""
+        self.state.visit_requested = 1
+        self.state.limit = 0
+
+    # Running.
+
+    def run(self) -> Stop:
+        """Execute from pc until a stop that is not the vCPU's own affair."""
+        self.native.attach(self.state)
+        state, answers, stops = self.state, self._answers, self.stops
+        while True:
+            self.translations.install_ready()
+            stop = self._enter()
+            stops[stop] += 1
+            answer = answers.get(stop)
+            if answer is None or not answer():
+                break
+        if stop is Stop.LIMIT:
+            state.stop_requested = 0
+        return stop
+
+    def _enter(self) -> Stop:
+        state = self.state
+        address = ctypes.addressof(state)
+        resume = address + CpuState.resume_entry.offset
+        state.limit = 0  # the first branch looks at what has become pending meanwhile
+        if self.native.enter(address, resume, 0, state.clock):
+            raise RuntimeError(
+                f"host fault at {state.fault_host_pc:#x} on {state.fault_address:#x} near pc {state.pc:#x}"
+            )
+        return Stop(state.stop)
+
+    def advance(self) -> None:
+        """Go on behind the instruction at pc, which has been done in Python and is no branch."""
+        state = self.state
+        state.pc = state.branch_target if state.in_delay_slot else state.pc + 4 & 0xFFFF_FFFF
+        state.in_delay_slot = 0
+        state.clock += CLOCK_PER_INSTRUCTION
+
+    # Stops.
+
+    def _current_entry(self) -> int:
+        """Host address of the predecoded entry of pc, whose page is the one being executed."""
+        return int(self.state.entries_base) + 4 * int(self.state.pc) & 0xFFFF_FFFF_FFFF_FFFF
+
+    def code_at(self, entry: int, count: int = 1) -> bytes:
+        """The code of up to `count` instructions from an entry, as far as its page goes."""
+        machine = self.memory.machine
+        distance = entry - machine.entries_base
+        page, offset = distance >> 15, (distance & 0x7FFF) >> 2
+        size = min(4 * count, MACHINE_PAGE_SIZE - offset)
+        return ctypes.string_at(machine.address(page) + offset, size)
+
+    def current_word(self) -> int:
+        """The instruction word at pc."""
+        return int.from_bytes(self.code_at(self._current_entry()), self._byte_order)
+
+    def _meet_undecoded(self) -> bool:
+        """Fill the entry of pc, and more as far as straight-line code goes on its page."""
+        machine = self.memory.machine
+        entry = self._current_entry()
+        page = entry - machine.entries_base >> 15
+        if not machine.flags[page] & 1:  # dropped while it was running
+            self.memory.mark_code_of_machine_page(page)
+        self.words.entry(self.current_word())  # native code finds it in the hash, if that is all it wants
+        code = self.code_at(entry, _DECODED_AHEAD)
+        is_slot = False
+        for at in range(0, len(code), 4):
+            here = entry + 4 * at
+            if ctypes.c_uint32.from_address(here).value:
+                break
+            word = int.from_bytes(code[at : at + 4], self._byte_order)
+            ctypes.memmove(here, self.words.entry(word), COUNTER_OFFSET)
+            encoding = lookup_privileged(word)
+            if is_slot or encoding is None or encoding.flow is Flow.EXCEPTION:
+                break
+            is_slot = encoding.flow.has_delay_slot
+        return True
+
+    def decode_entry(self, entry: int) -> None:
+        """Fill one entry, known by its host address."""
+        word = int.from_bytes(self.code_at(entry), self._byte_order)
+        ctypes.memmove(entry, self.words.entry(word), COUNTER_OFFSET)
+
+    def _meet_hot(self) -> bool:
+        if self._enabled:
+            self.translations.hot(self.state.hot_target)
+        return True
+
+    def _meet_visit(self) -> bool:
+        self.state.visit_requested = 0
+        return True
+
+    def _meet_device(self) -> bool:
+        if not self.memory.touch(self.state.access_physical >> MACHINE_PAGE_SHIFT):
+            self._access.perform()
+        return True
+
+    def _meet_fetch_elsewhere(self) -> bool:
+        return self.memory.touch(self.state.access_physical >> MACHINE_PAGE_SHIFT)
+
+    def _meet_new_code(self) -> bool:
+        self.memory.mark_code(self.state.access_physical >> MACHINE_PAGE_SHIFT)
+        return True
+
+    def _meet_store(self) -> bool:
+        self.memory.make_writable(self.state.access_physical >> MACHINE_PAGE_SHIFT)
+        return True
+
+    def _change_register_mode(self) -> bool:
+        state = self.state
+        wide = not state.wide_registers
+        change_float_layout(state, wide)
+        state.wide_registers = wide
+        self.words.wide_fpu = wide
+        self._use_decode_table()
+        self.memory.forget_all_code()
+        return True
+
+    def _empty_tables(self) -> bool:
+        self.tables.clear()
+        return True
+
+    def _float_mode_changed(self) -> bool:
+        self.translations.drop_all()
+        return True
+
+    def _code_dropped(self, machine_page: int) -> None:
+        self.translations.invalidate(machine_page)
+
+    # Time.
+
+    def next_compare(self) -> int:
+        """When Count reaches Compare next, in nanoseconds since the start."""
+        return int(self.state.compare_ticks) * 25 // 4

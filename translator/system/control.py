@@ -1,0 +1,312 @@
+"""How control moves between pages and in and out of native code.
+
+Within a page, entries follow each other as the instructions do, and `entries_base` tells their virtual addresses.
+To another page control goes by address: `go_to_address` finds the page's entries in the fetch table. The
+routines that take an address have it in %entry and the clock in %bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from translator.handlers import address_of_entry
+from translator.ir import IrValue
+from translator.native_cpu import CONVENTION
+from translator.predecode import (
+    COUNTER_OFFSET,
+    DECODE_CACHE_BITS,
+    DECODE_HASH_MULTIPLIER,
+    ENTRY_SIZE,
+    HOT_THRESHOLD,
+)
+from translator.state import Access, ExceptionCode, Stop
+from translator.system.exceptions import (
+    clock_before,
+    go_to,
+    go_to_vector,
+    interrupt_is_due,
+    is_delay_slot,
+)
+from translator.system.routine import ARGUMENTS, Routine, argument
+from translator.system.translate import FILLED, STOP
+from translator.system.views import ENTRIES_SHIFT, MACHINE_CODE, PAGE_SHIFT, SENTINEL, TABLE_SHIFT
+
+LEAVING = [stop for stop in Stop if stop not in (Stop.NONE, Stop.LIMIT, Stop.EXCEPTION, Stop.MEMORY_FAULT)]
+
+
+def control_ir(big_endian: bool) -> str:
+    """LLVM IR of all of them."""
+    parts = [_leave(), *(_leave_for(stop) for stop in LEAVING), _check_events()]
+    parts += [_go_to_address(), _go_to_slot(), _jump_entry(), _page_end(), _reconsider(), _resume()]
+    parts += [_leave_region(name, routine) for name, routine in _REGION_EXITS.items()]
+    parts.append(_execute_in_tier_0(big_endian))
+    parts += [_store_alone(), _stored(), _undecoded(big_endian)]
+    return "\n".join(parts)
+
+
+def _stop_at(r: Routine, address: IrValue, in_slot: bool, clock: IrValue) -> None:
+    """Leave native code in front of the instruction at an address; `stop` says why."""
+    r.write("pc", address)
+    r.write("in_delay_slot", int(in_slot))
+    r.write("clock", clock)
+    r.finish()
+
+
+def _leave() -> str:
+    """Write pc, clock and delay-slot state for the entry that was not executed, and return; `stop` is set."""
+    r = Routine()
+    r.write("pc", address_of_entry(r, "%entry"))
+    jump_entry = r.field_address("jump_entry")
+    with r.when(r.integer("%next").ne(jump_entry)):
+        r.write("branch_target", address_of_entry(r, "%next"))
+    r.write("clock", clock_before(r))
+    r.write("in_delay_slot", is_delay_slot(r).zext(32))
+    r.finish()
+    return r.routine("leave_at_entry", "nounwind noinline cold")
+
+
+def _leave_for(stop: Stop) -> str:
+    r = Routine()
+    r.write("stop", stop)
+    r.tail_call("leave_at_entry")
+    return r.routine(f"leave_at_entry_{stop.name.lower()}", "nounwind noinline cold")
+
+
+def _check_events() -> str:
+    """At a taken branch, which has not been executed: somebody wanted a look at what is pending."""
+    r = Routine()
+    clock = clock_before(r)
+    r.write("limit", r.read("resume_limit"))
+    r.emit("fence seq_cst")
+    must_stop = r.read("stop_requested").ne(0) | r.read("resume_limit").le_unsigned(clock + ENTRY_SIZE)
+    with r.when(must_stop):
+        r.write("stop", Stop.LIMIT)
+        r.tail_call("leave_at_entry")
+    with r.when(r.read("visit_requested").ne(0)):
+        r.tail_call("leave_at_entry_visit")
+    r.call_for_effect("update_timer", clock)
+    with r.when(interrupt_is_due(r, r.read("status"))):
+        r.write("exception_code", ExceptionCode.INT)
+        go_to_vector(r, address_of_entry(r, "%entry"), r.constant(0, 32), clock)
+    r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
+    return r.routine("leave_at_entry_limit", "nounwind noinline cold")
+
+
+def _fetch_slot(r: Routine, address: IrValue) -> IrValue:
+    """The slot of an address in the fetch table of the view."""
+    page = address.shift_right(PAGE_SHIFT).zext(64)
+    table = r.integer("%memory") + (int(Access.FETCH) << TABLE_SHIFT)
+    return r.load(table + (page << 3), 64)
+
+
+def _meet_missing_slot(r: Routine, slot: IrValue, address: IrValue, again: str, in_slot: bool) -> None:
+    """If there is no slot: fill it and go to `again`, raise the fetch's exception, or stop."""
+    clock = argument(r, "bias", 64)
+    with r.when(slot.eq(0), unlikely=True):
+        outcome = r.call("translate", 32, address, r.constant(Access.FETCH, 32))
+        with r.when(outcome.eq(FILLED)):
+            r.tail_call(again)
+        with r.when(outcome.eq(STOP)):
+            _stop_at(r, address, in_slot, clock)
+        go_to_vector(r, address, r.constant(int(in_slot), 32), clock)
+
+
+def _go_to_address() -> str:
+    """Execute the instruction at an address, which is no delay slot."""
+    r = Routine()
+    address, clock = r.integer("%entry").trunc(32), argument(r, "bias", 64)
+    with r.when((address & 3).ne(0), unlikely=True):
+        r.write("exception_code", ExceptionCode.ADEL)
+        r.write("bad_virtual_address", address)
+        r.write("is_refill", 0)
+        go_to_vector(r, address, r.constant(0, 32), clock)
+    slot = _fetch_slot(r, address)
+    _meet_missing_slot(r, slot, address, "go_to_address", in_slot=False)
+    r.write("entries_base", slot)
+    r.write("last_branch", 0)
+    entry = slot + (address.zext(64) << 2)
+    counter = entry + COUNTER_OFFSET
+    count = r.load(counter, 32) + 1
+    r.store(counter, count)
+    with r.when(count.eq(HOT_THRESHOLD), unlikely=True):
+        r.write("hot_target", address)
+        r.write("stop", Stop.HOT)
+        _stop_at(r, address, False, clock)
+    r.dispatch(entry, entry + ENTRY_SIZE, clock - entry)
+    return r.routine("go_to_address")
+
+
+def _go_to_slot() -> str:
+    """Execute the delay slot at an address; its branch goes to branch_target."""
+    r = Routine()
+    address, clock = r.integer("%entry").trunc(32), argument(r, "bias", 64)
+    slot = _fetch_slot(r, address)
+    _meet_missing_slot(r, slot, address, "go_to_slot", in_slot=True)
+    r.write("entries_base", slot)
+    entry = slot + (address.zext(64) << 2)
+    r.write("last_branch", entry - ENTRY_SIZE)
+    following = r.field_address("jump_entry")
+    r.dispatch(entry, following, clock + ENTRY_SIZE - following)
+    return r.routine("go_to_slot")
+
+
+def _jump_entry() -> str:
+    """The handler of jump_entry, which is `next` of a delay slot whose branch leaves the page."""
+    r = Routine()
+    go_to(r, "go_to_address", r.read("branch_target"), clock_before(r))
+    return r.routine("jump_to_target")
+
+
+def _page_end() -> str:
+    """The handler of the sentinel: the instruction stands on the next page, perhaps in a delay slot."""
+    r = Routine()
+    address, clock = address_of_entry(r, "%entry"), clock_before(r)
+    with r.when(is_delay_slot(r), unlikely=True):
+        with r.when(r.integer("%next").ne(r.field_address("jump_entry"))):
+            r.write("branch_target", address_of_entry(r, "%next"))
+        go_to(r, "go_to_slot", address, clock)
+    go_to(r, "go_to_address", address, clock)
+    return r.routine("page_end")
+
+
+def _reconsider() -> str:
+    """In front of the instruction at %entry, after one that may have changed what control depends on."""
+    r = Routine()
+    is_jump = r.integer("%entry").eq(r.field_address("jump_entry"))
+    address = is_jump.select(r.read("branch_target"), address_of_entry(r, "%entry"))
+    go_to(r, "proceed_at", address, clock_before(r))
+    return r.routine("reconsider")
+
+
+def _resume() -> str:
+    """The handler of resume_entry: go on at pc, where Python has left the CPU state."""
+    r = Routine()
+    r.emit("%view = call i64 @current_view(ptr %state)")
+    view, clock = IrValue(r, "%view", 64), argument(r, "bias", 64)
+    with r.when(r.read("in_delay_slot").ne(0)):
+        go_to(r, "go_to_slot", r.read("pc"), clock, view)
+    go_to(r, "proceed_at", r.read("pc"), clock, view)
+    return r.routine("resume")
+
+
+_REGION_EXITS = {
+    "leave_region_access": "access_slow",
+    "leave_region_exception": "raise_exception",
+    "leave_region_limit": "leave_at_entry_limit",
+    "leave_region_fpu_mode": "leave_at_entry_fpu_mode",
+}
+"""Exit of a region → what its instruction is then done with."""
+
+
+def _leave_region(name: str, routine: str) -> str:
+    """From a region to `routine` for the instruction at the address in %entry (+ 1: in a delay slot)."""
+    r = Routine()
+    tagged, clock = r.integer("%entry").trunc(32), argument(r, "bias", 64)
+    address, in_slot = tagged & ~1, (tagged & 1).ne(0)
+    slot = _fetch_slot(r, address)
+    go_again = (slot.eq(0)) & (in_slot ^ 1)
+    with r.when(go_again, unlikely=True):  # the table has lost the page: start with the fetch
+        go_to(r, "go_to_address", address, clock)
+    with r.when(slot.eq(0), unlikely=True):
+        go_to(r, "go_to_slot", address, clock)
+    r.write("entries_base", slot)
+    entry = slot + (address.zext(64) << 2)
+    r.write("last_branch", in_slot.select(entry - ENTRY_SIZE, r.constant(0, 64)))
+    following = in_slot.select(r.field_address("jump_entry"), entry + ENTRY_SIZE)
+    bias = clock + ENTRY_SIZE - following
+    at, after = r.pointer(entry), r.pointer(following)
+    r.tail_call(
+        routine,
+        f"ptr %state, ptr %memory, ptr %handlers, ptr {at}, ptr {after}, i64 {bias.name}",
+    )
+    return r.routine(name, "nounwind noinline cold")
+
+
+def _execute_in_tier_0(big_endian: bool) -> str:
+    """Execute an entry whose handler is a region's, which cannot be entered, as the instruction it was."""
+    r = Routine()
+    distance = r.integer("%entry") - r.read("page_entries_base")
+    in_page = distance & (1 << ENTRIES_SHIFT) - 1
+    machine_page = distance.shift_right(ENTRIES_SHIFT)
+    host = r.read("machine_base") + (machine_page << PAGE_SHIFT) + in_page.shift_right(2)
+    word = _word_at(r, host, big_endian)
+    handler = r.call("decode_handler", 32, word)
+    with r.when(handler.ne(0)):
+        _execute(r, handler)
+    for record, is_it in _records(r, word):
+        with r.when(is_it):
+            _execute(r, r.load(record, 32))
+    r.tail_call("leave_at_entry_undecoded")
+    return r.routine("execute_in_tier_0", "nounwind noinline")
+
+
+def _store_alone() -> str:
+    """Do the store at %entry through a slot that is there for this one instruction."""
+    r = Routine()
+    r.store(r.read("lone_slot"), r.read("lone_contents"))
+    r.write("lone_next", r.integer("%next"))
+    stored = r.field_address("stored_entry")
+    clock_after = r.integer("%next") + argument(r, "bias", 64)
+    r.dispatch(r.integer("%entry"), stored, clock_after - stored)
+    return r.routine("store_alone", "nounwind noinline cold")
+
+
+def _stored() -> str:
+    """The handler of stored_entry: take the slot away again and go on."""
+    r = Routine()
+    r.store(r.read("lone_slot"), r.constant(0, 64))
+    following = r.read("lone_next")
+    r.dispatch(following, following + ENTRY_SIZE, clock_before(r) - following)
+    return r.routine("stored", "nounwind noinline cold")
+
+
+def _undecoded(big_endian: bool) -> str:
+    """Fill the entry from the hash of decoded words and run it; leave if its word is not known."""
+    r = Routine()
+    distance = r.integer("%entry") - r.read("page_entries_base")
+    in_page = distance & (1 << ENTRIES_SHIFT) - 1
+    # A nullified branch-likely at the end of the page leads one entry further.
+    with r.when(r.constant(SENTINEL, 64).le_unsigned(in_page), unlikely=True):
+        handler = r.assign("handler", "ptrtoint ptr @page_end to i64")
+        offset = IrValue(r, handler, 64) - r.integer("%handlers")
+        r.store(r.integer("%entry"), offset.trunc(32))
+        r.tail_call("page_end")
+    machine_page = distance.shift_right(ENTRIES_SHIFT)
+    flags = r.load(r.read("machine_flags") + machine_page, 8)
+    with r.when((flags & MACHINE_CODE).eq(0), unlikely=True):
+        r.tail_call("leave_at_entry_undecoded")
+    host = r.read("machine_base") + (machine_page << PAGE_SHIFT) + in_page.shift_right(2)
+    word = _word_at(r, host, big_endian)
+    with r.when(r.call("fill_entry", 32, word, r.integer("%entry")).ne(0)):
+        r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
+    for record, is_it in _records(r, word):
+        with r.when(is_it):
+            r.emit(
+                f"call void @llvm.memcpy.p0.p0.i64(ptr %entry, ptr {r.pointer(record)}, "
+                f"i64 {COUNTER_OFFSET}, i1 false)"
+            )
+            r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
+    r.tail_call("leave_at_entry_undecoded")
+    return r.routine("undecoded")
+
+
+def _execute(r: Routine, handler: IrValue) -> None:
+    """End here by executing the entry as the instruction of a handler offset."""
+    pointer = r.pointer(r.integer("%handlers") + handler.zext(64))
+    r.emit(f"musttail call {CONVENTION} void {pointer}({ARGUMENTS})")
+    r.emit("ret void")
+
+
+def _word_at(r: Routine, host: IrValue, big_endian: bool) -> IrValue:
+    word = r.load(host, 32)
+    return word.byte_swap() if big_endian else word
+
+
+def _records(r: Routine, word: IrValue) -> Iterator[tuple[IrValue, IrValue]]:
+    """The two places of a word in the hash of decoded words: address, and whether the word is there."""
+    hashed = (word * DECODE_HASH_MULTIPLIER).shift_right(32 - DECODE_CACHE_BITS).zext(64)
+    index = hashed * ENTRY_SIZE
+    for way in (index, index ^ ENTRY_SIZE):
+        record = r.read("decode_cache") + way
+        is_same = r.load(record + COUNTER_OFFSET, 32).eq(word)
+        yield record, is_same & r.load(record, 32).ne(0)

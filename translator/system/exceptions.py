@@ -1,0 +1,181 @@
+"""Exceptions, eret, and the current view: what Status, Cause and EntryHi mean for where control goes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from translator.cp0_registers import Cause, Status
+from translator.handlers import address_of_entry
+from translator.ir import IrValue
+from translator.predecode import ENTRY_SIZE
+from translator.state import ExceptionCode, Stop
+from translator.system.routine import Routine, argument
+from translator.system.translate import ALONE, FILLED, STOP
+from translator.system.views import SPACE_UNMAPPED, SPACES_SHIFT, VIEW_SHIFT, Level
+
+_GENERAL_OFFSET: Final = 0x180
+_INTERRUPT_OFFSET: Final = 0x200
+_BOOTSTRAP_BASE: Final = 0xBFC0_0200
+
+
+def exceptions_ir() -> str:
+    """LLVM IR of current_view, enter_exception and the routines that raise and return."""
+    return "\n".join(
+        [_current_view(), _enter_exception(), _raise(), _return(), _access_slow(), _proceed_at()]
+    )
+
+
+def clock_before(r: Routine) -> IrValue:
+    """The clock before the instruction at %entry."""
+    return r.integer("%next") + argument(r, "bias", 64) - ENTRY_SIZE
+
+
+def is_delay_slot(r: Routine) -> IrValue:
+    """Whether the instruction at %entry is the delay slot of the branch executed last."""
+    return r.read("last_branch").eq(r.integer("%entry") - ENTRY_SIZE)
+
+
+def go_to(r: Routine, routine: str, address: IrValue, clock: IrValue, view: IrValue | None = None) -> None:
+    """End here by going to one of the routines that take an address as %entry and the clock as %bias."""
+    memory = "%memory" if view is None else r.pointer(view)
+    target = r.pointer(address.zext(64))
+    r.tail_call(
+        routine,
+        f"ptr %state, ptr {memory}, ptr %handlers, ptr {target}, ptr %next, i64 {clock.name}",
+    )
+
+
+def go_to_vector(r: Routine, pc: IrValue, in_slot: IrValue, clock: IrValue) -> None:
+    """End here with the exception that exception_code, coprocessor and is_refill describe."""
+    vector = r.call("enter_exception", 32, pc, in_slot)
+    go_to(r, "go_to_address", vector, clock, r.call("current_view", 64))
+
+
+def _current_view() -> str:
+    """i64 current_view(state): the host address of the view; also sets what else follows from the mode."""
+    r = Routine()
+    status = r.read("status")
+    is_erl = (status & Status.ERL).ne(0)
+    is_kernel = (status & (Status.ERL | Status.EXL)).ne(0) | (status & Status.KSU).eq(0)
+    is_user = (status & Status.UM).ne(0)
+    level = is_kernel.select(
+        r.constant(Level.KERNEL, 32),
+        is_user.select(r.constant(Level.USER, 32), r.constant(Level.SUPERVISOR, 32)),
+    )
+    space = is_erl.select(r.constant(SPACE_UNMAPPED, 32), r.read("entry_hi") & 0xFF)
+    r.write("cp0_usable", (is_kernel | (status & Status.CU0).ne(0)).zext(32))
+    r.write("cp1_usable", (status & Status.CU1).ne(0).zext(32))
+    is_stale = r.read("kernel_half_is_local").ne(0) & r.read("space").ne(space)
+    with r.when(is_stale, unlikely=True):
+        r.call_for_effect("zap_kernel_segments")
+        r.write("kernel_half_is_local", 0)
+    r.write("space", space)
+    number = (level << SPACES_SHIFT) | space
+    view = r.read("views_base") + (number.zext(64) << VIEW_SHIFT)
+    r.write("memory_base", view)
+    r.give(view)
+    return r.function("current_view", "i64", "", "noinline")
+
+
+def _enter_exception() -> str:
+    """i32 enter_exception(state, pc, in_slot): change the registers as the exception does; its vector."""
+    r = Routine()
+    pc, in_slot = argument(r, "pc"), argument(r, "in_slot")
+    status, cause, code = r.read("status"), r.read("cause"), r.read("exception_code")
+    is_nested = (status & Status.EXL).ne(0)
+    is_interrupt = code.eq(int(ExceptionCode.INT))
+    separate = is_interrupt & (cause & Cause.IV).ne(0)
+    to_refill = r.read("is_refill").ne(0) & (is_nested ^ 1)
+    offset = to_refill.select(
+        r.constant(0, 32),
+        separate.select(r.constant(_INTERRUPT_OFFSET, 32), r.constant(_GENERAL_OFFSET, 32)),
+    )
+    with r.when(is_nested ^ 1):
+        r.write("epc", pc - (in_slot << 2))
+        r.write("cause", (r.read("cause") & ~Cause.BD) | (in_slot << 31))
+    is_unusable = code.eq(int(ExceptionCode.CPU))
+    with r.when(is_unusable):
+        coprocessor = r.read("coprocessor") << Cause.CE_SHIFT
+        r.write("cause", (r.read("cause") & ~Cause.CE) | coprocessor)
+    r.write("cause", (r.read("cause") & ~Cause.EXC_CODE) | (code << Cause.EXC_CODE_SHIFT))
+    r.write("status", status | Status.EXL)
+    r.write("is_refill", 0)
+    is_bootstrap = (status & Status.BEV).ne(0)
+    base = is_bootstrap.select(r.constant(_BOOTSTRAP_BASE, 32), r.read("ebase") & 0xFFFF_F000)
+    r.give(base + offset)
+    return r.function("enter_exception", "i32", ", i32 %pc, i32 %in_slot", "noinline")
+
+
+def _raise() -> str:
+    """The instruction at %entry raises `exception_code`."""
+    r = Routine()
+    pc = address_of_entry(r, "%entry")
+    go_to_vector(r, pc, is_delay_slot(r).zext(32), clock_before(r))
+    return r.routine("raise_exception", "nounwind noinline cold")
+
+
+def _access_slow() -> str:
+    """The access that `access_address` and `access_kind` describe has no slot: translate, then do it again."""
+    r = Routine()
+    address, kind = r.read("access_address"), r.read("access_kind")
+    access = kind & 0xFF
+    with r.when((address & kind.shift_right(8)).ne(0), unlikely=True):
+        is_store = access.ne(0)
+        code = is_store.select(r.constant(ExceptionCode.ADES, 32), r.constant(ExceptionCode.ADEL, 32))
+        r.write("exception_code", code)
+        r.write("bad_virtual_address", address)
+        r.write("is_refill", 0)
+        r.tail_call("raise_exception")
+    outcome = r.call("translate", 32, address, access)
+    with r.when(outcome.eq(FILLED)):
+        r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
+    with r.when(outcome.eq(STOP)):
+        r.tail_call("leave_at_entry")
+    with r.when(outcome.eq(ALONE)):
+        r.tail_call("store_alone")
+    r.tail_call("raise_exception")
+    return r.routine("access_slow", "nounwind noinline cold")
+
+
+def _return() -> str:
+    """eret at %entry."""
+    r = Routine()
+    status = r.read("status")
+    r.write("link_valid", 0)
+    clock = clock_before(r) + ENTRY_SIZE
+    with r.when((status & Status.ERL).ne(0), unlikely=True):
+        r.write("status", status & ~Status.ERL)
+        go_to(r, "proceed_at", r.read("error_epc"), clock)
+    r.write("status", status & ~Status.EXL)
+    go_to(r, "proceed_at", r.read("epc"), clock)
+    return r.routine("return_from_exception")
+
+
+def _proceed_at() -> str:
+    """Go on at the address in %entry, where mode, address space or pending interrupts may have changed."""
+    r = Routine()
+    address, clock = r.integer("%entry").trunc(32), argument(r, "bias", 64)
+    status = r.read("status")
+    with r.when(r.read("counts_instructions").ne(0), unlikely=True):
+        r.call_for_effect("update_timer", clock)
+    # Without CU1 nobody sees the registers: other processes' Status.FR may come and go.
+    is_wide = (status & Status.FR).ne(0).zext(32)
+    is_usable = (status & Status.CU1).ne(0)
+    with r.when(is_usable & is_wide.ne(r.read("wide_registers")), unlikely=True):
+        r.write("pc", address)
+        r.write("in_delay_slot", 0)
+        r.write("clock", clock)
+        r.write("stop", Stop.REGISTER_MODE)
+        r.finish()
+    with r.when(interrupt_is_due(r, status), unlikely=True):
+        r.write("exception_code", ExceptionCode.INT)
+        go_to_vector(r, address, r.constant(0, 32), clock)
+    go_to(r, "go_to_address", address, clock, r.call("current_view", 64))
+    return r.routine("proceed_at")
+
+
+def interrupt_is_due(r: Routine, status: IrValue) -> IrValue:
+    """Whether an interrupt is pending and let through."""
+    open_levels = Status.IE | Status.EXL | Status.ERL
+    pending = (r.read("cause") & status & Cause.IP).ne(0)
+    return pending & (status & open_levels).eq(Status.IE)

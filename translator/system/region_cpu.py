@@ -1,0 +1,97 @@
+"""Tier 1's `Cpu` in system mode: memory through the tables, coprocessors that may be unusable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from translator.float_ir import FloatChecking
+from translator.float_layout import FloatLayout
+from translator.ir import FunctionBuilder, IrValue
+from translator.region_cpu import RegionCpu
+from translator.state import Access, ExceptionCode
+from translator.system.access_groups import AccessGroup
+from translator.system.table_access import TableAccess
+
+if TYPE_CHECKING:
+    from translator.system.region_ir import SystemRegionEmitter
+
+
+class GroupedAccess(TableAccess):
+    """Table accesses of which some share one check."""
+
+    def __init__(self, builder: FunctionBuilder, big_endian: bool, emitter: SystemRegionEmitter) -> None:
+        super().__init__(builder, "%memory", big_endian, emitter.leave_for_access)
+        self.current: tuple[AccessGroup, int] | None = None
+        """Group and offset of the instruction being emitted."""
+
+    def pointer(self, address: IrValue) -> str:
+        if self.current is None:
+            return super().pointer(address)
+        group, offset = self.current
+        builder = self._builder
+        if group.host is None:
+            group.host = self._checked(group, address - (offset - group.low), address)
+        return builder.assign("host", f"getelementptr i8, ptr {group.host}, i64 {offset - group.low}")
+
+    def _checked(self, group: AccessGroup, lowest: IrValue, address: IrValue) -> str:
+        """The host address of a group's lowest byte, if everything about the group is in order."""
+        kind = Access.STORE if group.stores else Access.LOAD
+        slot = self.slot(lowest, kind)
+        refused = slot.eq(0)
+        size = self._width // 8
+        self._leave_if(refused, address, size)
+        span = group.high - group.low
+        if span > group.size:
+            straddles = self._builder.constant(4096 - span, 32).lt_unsigned(lowest & 0xFFF)
+            self._leave_if(straddles, address, size)
+        if group.size > 1:
+            anchor = lowest + (group.anchor - group.low)
+            self._leave_if((anchor & group.size - 1).ne(0), address, size)
+        host = slot + lowest.zext(64)
+        return self._builder.assign("group", f"inttoptr i64 {host.name} to ptr")
+
+
+class SystemRegionCpu(RegionCpu):
+    """Accesses leave the region where they find no slot; nothing comes back into its middle."""
+
+    system = True
+
+    def __init__(
+        self,
+        builder: FunctionBuilder,
+        emitter: SystemRegionEmitter,
+        layout: FloatLayout,
+        *,
+        big_endian: bool,
+        checking: FloatChecking,
+    ) -> None:
+        super().__init__(builder, emitter, layout, big_endian=big_endian, checking=checking, precise=False)
+        self.grouped = GroupedAccess(builder, big_endian, emitter)
+        self.access = self.grouped
+        self._usable: set[int] = set()
+
+    def start_block(self) -> None:
+        super().start_block()
+        self._usable = set()
+
+    def before_access(self) -> None:
+        self.settle_floats()
+
+    def require_coprocessor(self, number: int) -> None:
+        """Once in a block: what changes the answer ends regions."""
+        if number in self._usable:
+            return
+        self._usable.add(number)
+        usable = self.read(f"cp{number}_usable")
+        refuse, proceed = self.builder.label("unusable"), self.builder.label("usable")
+        self.builder.branch_if(usable.eq(0), refuse, proceed, unlikely=True)
+        self.builder.block(refuse)
+        self.leave_with_exception(ExceptionCode.CPU, number)
+        self.builder.block(proceed)
+
+    def forget(self) -> None:
+        """Nothing is known about coprocessors where control may have come another way."""
+        self._usable = set()
+
+    def call_monitor(self) -> Any:
+        raise AssertionError("left to tier 0")

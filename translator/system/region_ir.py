@@ -1,0 +1,153 @@
+"""Regions in system mode: their exits are precise, and lead on by address.
+
+A region is made for the virtual addresses of its code, but stands in the entries of machine pages, which may be
+mapped anywhere. So each entry compares the page it is entered through, and those of the region's other pages
+that are mapped, with `region_pages`: what the fetch table has to hold, written by the run time when the region is
+installed. If they differ, the instruction is done in tier 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from translator.float_ir import FloatChecking
+from translator.float_layout import float_layout
+from translator.ir import IrValue
+from translator.native_cpu import CONVENTION, PARAMETERS, store_field
+from translator.predecode import ENTRY_SIZE
+from translator.region import Block, Region
+from translator.region_cpu import RegionCpu
+from translator.region_ir import RegionEmitter, RegionIr, enter_region
+from translator.state import OFFSET, Access, ExceptionCode, Stop
+from translator.system.access_groups import access_groups
+from translator.system.coprocessor import needs_coprocessor_1
+from translator.system.region_cpu import SystemRegionCpu
+from translator.system.views import PAGE_SHIFT, TABLE_SHIFT
+
+PAGES_SYMBOL = "region_pages"
+IN_SLOT = 1
+"""Added to the address of an instruction in a delay slot, which the exit routines get."""
+
+
+def region_pages(region: Region) -> list[int]:
+    """Numbers of the virtual pages that a region's code lies in, as `region_pages` has them."""
+    return sorted({pc >> PAGE_SHIFT for pc in region.words()})
+
+
+class SystemRegionEmitter(RegionEmitter):
+    """Emits regions of virtual machines."""
+
+    routines = (
+        "go_to_address",
+        "leave_region_access",
+        "leave_region_exception",
+        "leave_region_limit",
+        "leave_region_fpu_mode",
+        "execute_in_tier_0",
+    )
+    cpu: SystemRegionCpu
+
+    def make_cpu(self) -> RegionCpu:
+        return SystemRegionCpu(
+            self.builder,
+            self,
+            float_layout(self.region, self.mode.wide_fpu),
+            big_endian=self.mode.big_endian,
+            checking=FloatChecking.ALWAYS if self.mode.float_checked else FloatChecking.NEVER,
+        )
+
+    def emit(self) -> RegionIr:
+        ir = super().emit()
+        count = len(region_pages(self.region))
+        ir.text += f"\n@{PAGES_SYMBOL} = dso_local global [{count} x i64] zeroinitializer\n"
+        return ir
+
+    def entry_thunk(self, pc: int, symbol: str, region: str, index: int) -> str:
+        lines = ["  %base.at = getelementptr i8, ptr %state, i64 " + str(OFFSET["entries_base"])]
+        lines.append("  %base = load i64, ptr %base.at")
+        own = pc >> PAGE_SHIFT
+        checks = [(own, "%base")]
+        for page in region_pages(self.region):
+            if page != own and page >> 18 != 2:  # KSEG0 and KSEG1 are mapped for good
+                offset = (int(Access.FETCH) << TABLE_SHIFT) + (page << 3)
+                lines.append(f"  %slot.at.{page} = getelementptr i8, ptr %memory, i64 {offset}")
+                lines.append(f"  %slot.{page} = load i64, ptr %slot.at.{page}")
+                checks.append((page, f"%slot.{page}"))
+        pages = region_pages(self.region)
+        condition = "true"
+        for page, value in checks:
+            at = f"getelementptr (i64, ptr @{PAGES_SYMBOL}, i64 {pages.index(page)})"
+            lines.append(f"  %expected.{page} = load i64, ptr {at}")
+            lines.append(f"  %same.{page} = icmp eq i64 {value}, %expected.{page}")
+            lines.append(f"  %all.{page} = and i1 {condition}, %same.{page}")
+            condition = f"%all.{page}"
+        lines.append(f"  br i1 {condition}, label %enter, label %elsewhere")
+        body = "\n".join(lines)
+        arguments = "ptr %state, ptr %memory, ptr %handlers, ptr %entry, ptr %next, i64 %bias"
+        return f"""\
+define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
+{body}
+enter:
+{enter_region(region, index)}
+elsewhere:
+  musttail call {CONVENTION} void @execute_in_tier_0({arguments})
+  ret void
+}}"""
+
+    # Blocks.
+
+    def emit_block(self, block: Block) -> None:
+        self.groups = access_groups(block)
+        super().emit_block(block)
+
+    def emit_instruction(self, pc: int, instruction: Any) -> None:
+        self.cpu.grouped.current = self.groups.get(pc)
+        self.cpu.instruction_address = pc
+        if needs_coprocessor_1(instruction.encoding):
+            self.cpu.require_coprocessor(1)
+        super().emit_instruction(pc, instruction)
+
+    # Leaving.
+
+    def leave_for_access(self, address: IrValue, kind: Access, size: int) -> None:
+        """In front of the access being emitted, whose slot is empty, or which is not aligned."""
+        store_field(self.builder, "access_address", address.typed())
+        store_field(self.builder, "access_kind", f"i32 {int(kind) | (size - 1) << 8}")
+        self.leave_in_front("leave_region_access")
+
+    def leave_with_exception(self, code: ExceptionCode, coprocessor: int) -> None:
+        store_field(self.builder, "exception_code", f"i32 {int(code)}")
+        store_field(self.builder, "coprocessor", f"i32 {coprocessor}")
+        self.leave_in_front("leave_region_exception")
+
+    def leave_with_stop(self, stop: Stop) -> None:
+        assert stop is Stop.FPU_MODE, stop
+        self.leave_in_front("leave_region_fpu_mode")
+
+    def leave_in_front(self, routine: str) -> None:
+        """Leave before the instruction being emitted, with its delay-slot state."""
+        clock = self.clock()
+        if self.mode.count_instructions:
+            clock = clock + ENTRY_SIZE * self.retired
+        if self.in_slot:
+            store_field(self.builder, "branch_target", self.slot_target().typed())
+        self.defer_stores()
+        self.go_by_address(routine, self.cpu.instruction_address | (IN_SLOT if self.in_slot else 0), clock)
+
+    def leave_to(self, target: int, routine: str) -> None:
+        clock = self.clock()
+        self.defer_stores()
+        by_address = {"leave_region": "go_to_address", "leave_at_entry_limit": "leave_region_limit"}
+        self.go_by_address(by_address[routine], target, clock)
+
+    def go_by_address(self, routine: str, address: int | IrValue, clock: IrValue) -> None:
+        """Tail-call one of the routines that take an address in %entry and the clock in %bias."""
+        self.count_stay(clock, "add")
+        value = str(address) if isinstance(address, int) else address.zext(64).name
+        pointer = self.builder.assign("address", f"inttoptr i64 {value} to ptr")
+        self.tail_call(routine, pointer, "%next", clock.name)
+
+    def leave_by_register(self, target: IrValue) -> None:
+        clock = self.clock()
+        self.defer_stores()
+        self.go_by_address("go_to_address", target, clock)

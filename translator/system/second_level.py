@@ -1,0 +1,121 @@
+"""The second-level TLB: what `tlbwr` has evicted goes on translating, as if the TLB were larger.
+
+No correct guest can tell. It does not know which entry `tlbwr` overwrites, so it must allow for each one being
+there still; whatever tells it otherwise – a probe that fails, an entry seen or rewritten at the index
+where the evicted one was (its *origin*), a look at Random – drops what is then known to be gone. An entry
+serves an access only where it raises no exception; else a refill is forwarded (DESIGN section 8).
+Keys are VPN2 | ASID, or VPN2 | GLOBAL; entries of one origin form a ring.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from translator.ir import IrValue
+from translator.state import SECOND_LEVEL_SIZE
+from translator.system.routine import Routine, argument
+
+GLOBAL: Final = 0x100
+"""In a key, in place of the ASID."""
+EMPTY: Final = 0xFFFF_FFFF
+_WAYS: Final = 2
+
+
+def second_level_ir() -> str:
+    """LLVM IR of finding, inserting, and dropping by key or by origin."""
+    return "\n".join([_find(), _find_exactly(), _insert(), _drop(), _drop_origin(), _remove()])
+
+
+def _first_way(key: IrValue) -> IrValue:
+    hashed = key.shift_right(13) ^ (key & 0x1FF) * 0x9D ^ key.shift_right(21)
+    return hashed & SECOND_LEVEL_SIZE - _WAYS
+
+
+def _find_exactly() -> str:
+    """i32: the number of the entry with this key, or -1."""
+    r = Routine()
+    key = argument(r, "key")
+    first = _first_way(key)
+    for way in range(_WAYS):
+        with r.when(r.element("second_hi", first + way).eq(key)):
+            r.give(first + way)
+    r.give(-1)
+    return r.function("second_find_exactly", "i32", ", i32 %key")
+
+
+def _find() -> str:
+    """i32: the number of the entry that translates VPN2 | ASID, or -1."""
+    r = Routine()
+    key = argument(r, "key")
+    own = r.call("second_find_exactly", 32, key)
+    with r.when(own.ne(-1)):
+        r.give(own)
+    r.give(r.call("second_find_exactly", 32, (key & 0xFFFF_E000) | GLOBAL))
+    return r.function("second_find", "i32", ", i32 %key")
+
+
+def _insert() -> str:
+    r = Routine()
+    key, origin = argument(r, "key"), argument(r, "origin")
+    r.call_for_effect("second_remove", r.call("second_find_exactly", 32, key))
+    first = _first_way(key)
+    is_taken = r.element("second_hi", first).ne(EMPTY)
+    number = is_taken.select(first + 1, first)
+    with r.when(r.element("second_hi", number).ne(EMPTY)):
+        r.call_for_effect("second_remove", number)
+    r.set_element("second_hi", number, key)
+    r.set_element("second_lo0", number, argument(r, "low0"))
+    r.set_element("second_lo1", number, argument(r, "low1"))
+    head = origin + SECOND_LEVEL_SIZE
+    following = r.element("second_next", head).zext(32)
+    r.set_element("second_next", number, following.trunc(16))
+    r.set_element("second_previous", number, head.trunc(16))
+    r.set_element("second_next", head, number.trunc(16))
+    r.set_element("second_previous", following, number.trunc(16))
+    r.finish()
+    return r.function("second_insert", "void", ", i32 %key, i32 %low0, i32 %low1, i32 %origin")
+
+
+def _remove() -> str:
+    """Remove entry `number` (none if -1) and what it has filled in the tables."""
+    r = Routine()
+    number = argument(r, "number")
+    with r.when(number.eq(-1)):
+        r.finish()
+    key = r.element("second_hi", number)
+    following = r.element("second_next", number)
+    previous = r.element("second_previous", number)
+    r.set_element("second_next", previous.zext(32), following)
+    r.set_element("second_previous", following.zext(32), previous)
+    r.set_element("second_hi", number, r.constant(EMPTY, 32))
+    is_global = (key & GLOBAL).ne(0)
+    compared = is_global.select(r.constant(0xFFFF_E000, 32), r.constant(0xFFFF_E0FF, 32))
+    r.call_for_effect("tlb_zap", key & 0xFFFF_E0FF, compared)
+    r.finish()
+    return r.function("second_remove", "void", ", i32 %number")
+
+
+def _drop() -> str:
+    """Drop what translates VPN2 | ASID."""
+    r = Routine()
+    key = argument(r, "key")
+    r.call_for_effect("second_remove", r.call("second_find_exactly", 32, key))
+    r.call_for_effect("second_remove", r.call("second_find_exactly", 32, (key & 0xFFFF_E000) | GLOBAL))
+    r.finish()
+    return r.function("second_drop", "void", ", i32 %key")
+
+
+def _drop_origin() -> str:
+    """Drop everything that tlbwr has evicted from TLB entry `origin`."""
+    r = Routine()
+    head = argument(r, "origin") + SECOND_LEVEL_SIZE
+    r.emit("br label %look")
+    r.block("look")
+    following = r.element("second_next", head).zext(32)
+    r.branch_if(following.eq(head), "done", "drop")
+    r.block("drop")
+    r.call_for_effect("second_remove", following)
+    r.emit("br label %look")
+    r.block("done")
+    r.finish()
+    return r.function("second_drop_origin", "void", ", i32 %origin")
