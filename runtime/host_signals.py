@@ -30,8 +30,8 @@ _SLOT: Final = struct.Struct("=iii4x32s")
 """The first fields of the host's siginfo_t: si_signo, si_errno, si_code, the union."""
 _FIRST_REAL_TIME: Final = 32
 
-# struct ucontext of x86-64 Linux: the general registers, of which rip is the seventeenth.
-_CONTEXT_RIP: Final = 40 + 8 * 16
+CONTEXT_PROGRAM_COUNTER: Final = 40 + 8 * 16
+"""Offset in struct ucontext of x86-64 Linux: rip is the seventeenth of its general registers."""
 
 
 class _Record(ctypes.Structure):
@@ -111,7 +111,7 @@ ask:
   %before = atomicrmw or ptr %pending.at, i64 %bit seq_cst
   %limit.at = {_state_field("limit")}
   store atomic i64 0, ptr %limit.at seq_cst, align 8
-  %rip.at = getelementptr i8, ptr %context, i64 {_CONTEXT_RIP}
+  %rip.at = getelementptr i8, ptr %context, i64 {CONTEXT_PROGRAM_COUNTER}
   %rip = load i64, ptr %rip.at
   %look = ptrtoint ptr @look to i64
   %called = ptrtoint ptr @called to i64

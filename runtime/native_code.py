@@ -72,7 +72,7 @@ class NativeCode:
         from runtime.system import host_timer  # late: programs need none
 
         if not self._timer_handler:
-            loaded = _load_routine("host-timer", host_timer.HANDLER_IR, self.arena, self._cache)
+            loaded = load_routine("host-timer", host_timer.HANDLER_IR, self.arena, self._cache)
             self._timer_handler = self.arena.base + loaded.symbols[host_timer.HANDLER]
         return self._timer_handler
 

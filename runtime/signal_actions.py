@@ -13,6 +13,7 @@ ACTION_SIZE: Final = 152
 """Of glibc's struct sigaction on x86-64 Linux."""
 
 _SA_SIGINFO: Final = 4
+_SA_RESTART: Final = 0x1000_0000
 _SA_NODEFER: Final = 0x4000_0000
 
 
@@ -41,13 +42,14 @@ class SignalActions:
         """By signal number, as far as a handler is set."""
         self._set: Final[set[int]] = set()
 
-    def set(self, number: int, handler: int, *, blocked: Iterable[int] = ()) -> None:
+    def set(self, number: int, handler: int, *, blocked: Iterable[int] = (), restart: bool = False) -> None:
         """Have signal `number` call the code at host address `handler` with (number, siginfo, context).
 
-        System calls are not restarted; signals in `blocked` wait until it has returned. The action there was
-        before the first call is kept.
+        System calls are not restarted unless `restart`; signals in `blocked` wait until it has returned. The action
+        there was before the first call is kept.
         """
-        action = SignalAction(handler=handler, flags=_SA_SIGINFO | _SA_NODEFER)
+        flags = _SA_SIGINFO | _SA_NODEFER | (_SA_RESTART if restart else 0)
+        action = SignalAction(handler=handler, flags=flags)
         action.mask[0] = sum(1 << (other - 1) for other in blocked)
         old = None if number in self._set else ctypes.byref(self.old[number])
         _check(_libc.sigaction(number, ctypes.byref(action), old), number)

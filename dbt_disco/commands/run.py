@@ -158,7 +158,7 @@ def _observer(options: Any) -> Any:
     if options.stats:
         from dbt_disco.observed_vcpu import TimedVcpu
 
-        return TimedVcpu
+        return partial(TimedVcpu, use_cache=not options.no_cache)
     return None
 
 

@@ -46,19 +46,17 @@ class _SignalEvent(ctypes.Structure):
     ]
 
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_actions: Final = SignalActions()
+_libc: Final = ctypes.CDLL(None, use_errno=True)
 _libc.timer_create.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
 _libc.timer_delete.argtypes = [ctypes.c_void_p]
-
-
-_actions: Final = SignalActions()
 
 
 class HostTimer:
     """One vCPU's timer."""
 
     def __init__(self, native: NativeCode, state: CpuState) -> None:
-        _actions.set(SIGNAL, native.timer_handler())
+        _actions.set(SIGNAL, native.timer_handler(), restart=True)
         event = _SignalEvent(ctypes.addressof(state), SIGNAL, _SIGEV_SIGNAL)
         timer = ctypes.c_void_p()
         if _libc.timer_create(_CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)):
