@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from runtime.worker_process import WorkerProcess
 
 
-Kind = Literal["interpreter", "profiler", "system"]
-"""Of threaded interpreters: for user programs, the same with execution counts, for virtual machines."""
+Kind = Literal["interpreter", "profiler", "system", "counting-system"]
+"""Of threaded interpreters: for user programs, the same with execution counts, for virtual machines, for those
+under the instruction clock."""
 
 
 class NativeCode:
@@ -90,16 +91,17 @@ def native_code(big_endian: bool, use_cache: bool = True, profiles: bool = False
 
 
 @cache
-def system_native_code(big_endian: bool, use_cache: bool = True) -> NativeCode:
-    """The process's native code for virtual machines of one byte order."""
-    return NativeCode(big_endian=big_endian, cache=DiskCache(enabled=use_cache), kind="system")
+def system_native_code(big_endian: bool, use_cache: bool = True, counts: bool = False) -> NativeCode:
+    """The process's native code for virtual machines of one byte order; `counts`: under the instruction clock."""
+    kind: Kind = "counting-system" if counts else "system"
+    return NativeCode(big_endian=big_endian, cache=DiskCache(enabled=use_cache), kind=kind)
 
 
 def _interpreter_ir(big_endian: bool, kind: Kind) -> str:
-    if kind == "system":
+    if kind in ("system", "counting-system"):
         from translator.system.handlers import system_handlers_ir
 
-        return system_handlers_ir(big_endian)
+        return system_handlers_ir(big_endian, counts=kind == "counting-system")
     from translator.handlers import handlers_ir
 
     return handlers_ir(big_endian, kind == "profiler")

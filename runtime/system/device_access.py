@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from runtime.system.reference.attached import AttachedReference
     from runtime.system.vcpu import SystemVcpu
 
 _LOADS: Final = {0o40: (1, True), 0o41: (2, True), 0o43: (4, False), 0o44: (1, False), 0o45: (2, False)}
@@ -14,10 +15,16 @@ _STORES: Final = {0o50: 1, 0o51: 2, 0o53: 4}
 
 
 class DeviceAccess:
-    """Does the load or store at pc in Python and goes on behind it."""
+    """Does the load or store at pc in Python and goes on behind it, or at the exception it raises."""
 
     def __init__(self, vcpu: SystemVcpu) -> None:
         self._vcpu = vcpu
+        self._reference: AttachedReference | None = None
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        if self._reference is not None:
+            self._reference.close()
 
     def perform(self) -> None:
         """The instruction at pc accesses physical address `access_physical`, which is no memory."""
@@ -37,9 +44,20 @@ class DeviceAccess:
             value = state.gpr[register] & (1 << 8 * size) - 1
             vcpu.bus.write(state.access_physical, size, value)
         else:
-            raise NotImplementedError(f"instruction {word:#010x} on a device")
+            self._step()
+            return
         vcpu.advance()
 
     def privileged_page(self) -> bool:
         """The instruction at pc accesses the privileged-register page."""
-        raise NotImplementedError
+        self._step()
+        return True
+
+    def _step(self) -> None:
+        """Have the reference engine do the instruction."""
+        if self._reference is None:
+            from runtime.system.reference.attached import AttachedReference  # late: few guests need it
+
+            self._reference = AttachedReference(self._vcpu)
+        stop = self._reference.step()
+        assert not stop, stop

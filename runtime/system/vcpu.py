@@ -22,11 +22,17 @@ from runtime.system.host_timer import HostTimer
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.translation_tables import TranslationTables
 from runtime.system.translations import SystemTranslations
+from translator.cp0_registers import Cause
 from translator.decode import lookup_privileged
 from translator.decode_table import DecodeTable
 from translator.encoding import Encoding, Flow
 from translator.host_float import CONTROL_DEFAULT
-from translator.predecode import COUNTER_OFFSET, handler_symbol, reserved_in_coprocessor_symbol
+from translator.predecode import (
+    CLOCK_PER_COUNT,
+    COUNTER_OFFSET,
+    handler_symbol,
+    reserved_in_coprocessor_symbol,
+)
 from translator.state import CpuState, Stop
 
 Engine = Literal["interpreter", "translator", "auto"]
@@ -60,17 +66,21 @@ class SystemVcpu:
         engine: Engine = "interpreter",
         use_cache: bool = True,
         count_instructions: bool = False,
+        instruction_clock: bool = False,
         has_privileged_page: bool = True,
         program_key: str = "",
     ) -> None:
-        """`program_key` names what will run: words decoded by earlier runs of it come from the disk cache."""
+        """`count_instructions`: regions count, too; `instruction_clock`: and time is what has been counted.
+
+        `program_key` names what will run: words decoded by earlier runs of it come from the disk cache.
+        """
         self.memory: Final = memory
         self.bus: Final = bus
         self.model: Final = model
         self.big_endian: Final = big_endian
         self._byte_order: Final[Literal["big", "little"]] = "big" if big_endian else "little"
         self.state: Final = CpuState()
-        self.native: Final = system_native_code(big_endian, use_cache)
+        self.native: Final = system_native_code(big_endian, use_cache, instruction_clock)
         self.words: Final = DecodedWords(
             self.native.handlers,
             DiskCache(enabled=use_cache),
@@ -82,18 +92,26 @@ class SystemVcpu:
         self.tables: Final = TranslationTables(self.state)
         self.stops: Final[dict[Stop, int]] = dict.fromkeys(Stop, 0)
         """Exits to Python by cause."""
-        self._set_up_state(count_instructions, has_privileged_page)
-        self._host_timer: Final = None if count_instructions else HostTimer(self.native, self.state)
+        self._set_up_state(instruction_clock, has_privileged_page)
+        self._host_timer: Final = None if instruction_clock else HostTimer(self.native, self.state)
         self._enabled = engine != "interpreter"
         self.translations: Final = SystemTranslations(
-            self, DiskCache(enabled=use_cache), count_instructions=count_instructions
+            self, DiskCache(enabled=use_cache), count_instructions=count_instructions or instruction_clock
         )
         self._access: Final = DeviceAccess(self)
         zap = self.native.function("zap_physical_page", None, ctypes.c_void_p, ctypes.c_uint32)
+        self._clock_limit = NO_LIMIT
+        self._update_timer: Final = self.native.function(
+            "update_timer", None, ctypes.c_void_p, ctypes.c_uint64
+        )
+        self._read_count: Final = self.native.function(
+            "read_count", ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint64
+        )
         address = ctypes.addressof(self.state)
         memory.zap = lambda frame: zap(address, frame)
         memory.code_dropped = self._code_dropped
         self._answers: Final[dict[Stop, Callable[[], bool]]] = {
+            Stop.LIMIT: self._meet_limit,
             Stop.UNDECODED: self._meet_undecoded,
             Stop.HOT: self._meet_hot,
             Stop.FPU_MODE: self._float_mode_changed,
@@ -108,7 +126,7 @@ class SystemVcpu:
             Stop.PRIVILEGED_PAGE: self._access.privileged_page,
         }
 
-    def _set_up_state(self, count_instructions: bool, has_privileged_page: bool) -> None:
+    def _set_up_state(self, instruction_clock: bool, has_privileged_page: bool) -> None:
         state, machine = self.state, self.memory.machine
         reset(state, self.model, big_endian=self.big_endian)
         state.pmap = ctypes.addressof(self.memory.pmap)
@@ -125,7 +143,7 @@ class SystemVcpu:
         state.jump_entry[0] = self.native.handlers["jump_to_target"]
         state.resume_entry[0] = self.native.handlers["resume"]
         state.stored_entry[0] = self.native.handlers["stored"]
-        state.counts_instructions = count_instructions
+        state.counts_instructions = instruction_clock
         state.has_privileged_page = has_privileged_page
         state.clock_gettime = function_address("clock_gettime")
         state.timer_settime = function_address("timer_settime")
@@ -150,6 +168,7 @@ class SystemVcpu:
         if self._host_timer is not None:
             self._host_timer.close()
         self.translations.close()
+        self._access.close()
         self.words.close()
         self.tables.close()
 
@@ -183,15 +202,20 @@ class SystemVcpu:
             answer = answers.get(stop)
             if answer is None or not answer():
                 break
+            if state.stop_requested:  # perhaps by a device that has just been written to
+                stop = Stop.LIMIT
+                break
         if stop is Stop.LIMIT:
             state.stop_requested = 0
         return stop
 
     def _enter(self) -> Stop:
         state = self.state
+        if state.counts_instructions:
+            self._plan()
         address = ctypes.addressof(state)
         resume = address + CpuState.resume_entry.offset
-        state.limit = 0  # the first branch looks at what has become pending meanwhile
+        state.limit = 0  # the first look is at what has become pending meanwhile
         if self.native.enter(address, resume, 0, state.clock):
             raise RuntimeError(
                 f"host fault at {state.fault_host_pc:#x} on {state.fault_address:#x} near pc {state.pc:#x}"
@@ -205,7 +229,20 @@ class SystemVcpu:
         state.in_delay_slot = 0
         state.clock += CLOCK_PER_INSTRUCTION
 
+    def _plan(self) -> None:
+        """Instruction clock: native code is to stop where `run` ends, or where Count reaches Compare."""
+        state = self.state
+        self._update_timer(ctypes.addressof(state), state.clock)
+        limit = self._clock_limit
+        if not state.cause & Cause.DC:
+            limit = min(limit, int(state.compare_ticks) * CLOCK_PER_COUNT)
+        state.resume_limit = limit
+
     # Stops.
+
+    def _meet_limit(self) -> bool:
+        """Unless somebody has asked for it, it was for the sake of Compare."""
+        return not self.state.stop_requested and self.state.clock < self._clock_limit
 
     def _current_entry(self) -> int:
         """Host address of the predecoded entry of pc, whose page is the one being executed."""
@@ -300,4 +337,18 @@ class SystemVcpu:
 
     def next_compare(self) -> int:
         """When Count reaches Compare next, in nanoseconds since the start."""
-        return int(self.state.compare_ticks) * 25 // 4
+        return -(-int(self.state.compare_ticks) * 25 // 4)
+
+    def read_count(self) -> int:
+        """Count as the guest would read it now."""
+        return int(self._read_count(ctypes.addressof(self.state), self.state.clock))
+
+    def postpone(self, nanoseconds: int) -> None:
+        """Host clock: time has stood still for so long."""
+        self.state.start_time += nanoseconds
+        if self._host_timer is not None:
+            self._host_timer.set(self.state.start_time + self.next_compare())
+
+    def stop_at(self, clock: int | None) -> None:
+        """Instruction clock: `run` returns Stop.LIMIT as soon as the clock gets there (None: nowhere)."""
+        self._clock_limit = NO_LIMIT if clock is None else clock

@@ -26,6 +26,7 @@ from translator.system.exceptions import (
     go_to_vector,
     interrupt_is_due,
     is_delay_slot,
+    must_stop,
 )
 from translator.system.routine import ARGUMENTS, Routine, argument
 from translator.system.translate import FILLED, STOP
@@ -34,9 +35,13 @@ from translator.system.views import ENTRIES_SHIFT, MACHINE_CODE, PAGE_SHIFT, SEN
 LEAVING = [stop for stop in Stop if stop not in (Stop.NONE, Stop.LIMIT, Stop.EXCEPTION, Stop.MEMORY_FAULT)]
 
 
+_LOOK = ("look_at_events", "look_at_events_in_slot")
+
+
 def control_ir(big_endian: bool) -> str:
     """LLVM IR of all of them."""
     parts = [_leave(), *(_leave_for(stop) for stop in LEAVING), _check_events()]
+    parts += [_look_at_events(in_slot) for in_slot in (False, True)]
     parts += [_go_to_address(), _go_to_slot(), _jump_entry(), _page_end(), _reconsider(), _resume()]
     parts += [_leave_region(name, routine) for name, routine in _REGION_EXITS.items()]
     parts.append(_execute_in_tier_0(big_endian))
@@ -73,13 +78,15 @@ def _leave_for(stop: Stop) -> str:
 
 
 def _check_events() -> str:
-    """At a taken branch, which has not been executed: somebody wanted a look at what is pending."""
+    """In front of an instruction: somebody wanted a look at what is pending."""
     r = Routine()
     clock = clock_before(r)
     r.write("limit", r.read("resume_limit"))
     r.emit("fence seq_cst")
-    must_stop = r.read("stop_requested").ne(0) | r.read("resume_limit").le_unsigned(clock + ENTRY_SIZE)
-    with r.when(must_stop):
+    # Between filling and emptying the lone slot nobody may leave: `stored` has the next instruction look again.
+    with r.when(r.integer("%next").eq(r.field_address("stored_entry"))):
+        r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
+    with r.when(must_stop(r, clock)):
         r.write("stop", Stop.LIMIT)
         r.tail_call("leave_at_entry")
     with r.when(r.read("visit_requested").ne(0)):
@@ -87,9 +94,36 @@ def _check_events() -> str:
     r.call_for_effect("update_timer", clock)
     with r.when(interrupt_is_due(r, r.read("status"))):
         r.write("exception_code", ExceptionCode.INT)
-        go_to_vector(r, address_of_entry(r, "%entry"), r.constant(0, 32), clock)
+        go_to_vector(r, address_of_entry(r, "%entry"), is_delay_slot(r).zext(32), clock)
     r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
     return r.routine("leave_at_entry_limit", "nounwind noinline cold")
+
+
+def _look_at_events(in_slot: bool) -> str:
+    """The same in front of the instruction at an address, before it is fetched."""
+    r = Routine()
+    address, clock = r.integer("%entry").trunc(32), argument(r, "bias", 64)
+    r.write("limit", r.read("resume_limit"))
+    r.emit("fence seq_cst")
+    with r.when(must_stop(r, clock)):
+        r.write("stop", Stop.LIMIT)
+        _stop_at(r, address, in_slot, clock)
+    with r.when(r.read("visit_requested").ne(0)):
+        r.write("stop", Stop.VISIT)
+        _stop_at(r, address, in_slot, clock)
+    r.call_for_effect("update_timer", clock)
+    with r.when(interrupt_is_due(r, r.read("status"))):
+        r.write("exception_code", ExceptionCode.INT)
+        go_to_vector(r, address, r.constant(int(in_slot), 32), clock)
+    go_to(r, "go_to_slot" if in_slot else "go_to_address", address, clock)
+    return r.routine(_LOOK[in_slot], "nounwind noinline cold")
+
+
+def _look_if_due(r: Routine, address: IrValue, in_slot: bool) -> None:
+    """Page by page somebody looks: exceptions and eret alone can keep a guest busy for ever."""
+    clock = argument(r, "bias", 64)
+    with r.when(r.read("limit").le_unsigned(clock), unlikely=True):
+        go_to(r, _LOOK[in_slot], address, clock)
 
 
 def _fetch_slot(r: Routine, address: IrValue) -> IrValue:
@@ -115,6 +149,7 @@ def _go_to_address() -> str:
     """Execute the instruction at an address, which is no delay slot."""
     r = Routine()
     address, clock = r.integer("%entry").trunc(32), argument(r, "bias", 64)
+    _look_if_due(r, address, in_slot=False)
     with r.when((address & 3).ne(0), unlikely=True):
         r.write("exception_code", ExceptionCode.ADEL)
         r.write("bad_virtual_address", address)
@@ -140,6 +175,7 @@ def _go_to_slot() -> str:
     """Execute the delay slot at an address; its branch goes to branch_target."""
     r = Routine()
     address, clock = r.integer("%entry").trunc(32), argument(r, "bias", 64)
+    _look_if_due(r, address, in_slot=True)
     slot = _fetch_slot(r, address)
     _meet_missing_slot(r, slot, address, "go_to_slot", in_slot=True)
     r.write("entries_base", slot)
@@ -255,6 +291,7 @@ def _stored() -> str:
     """The handler of stored_entry: take the slot away again and go on."""
     r = Routine()
     r.store(r.read("lone_slot"), r.constant(0, 64))
+    r.write("limit", 0)
     following = r.read("lone_next")
     r.dispatch(following, following + ENTRY_SIZE, clock_before(r) - following)
     return r.routine("stored", "nounwind noinline cold")

@@ -160,6 +160,12 @@ def _proceed_at() -> str:
     r = Routine()
     address, clock = r.integer("%entry").trunc(32), argument(r, "bias", 64)
     status = r.read("status")
+    with r.when(r.read("limit").le_unsigned(clock) & must_stop(r, clock), unlikely=True):
+        r.write("pc", address)
+        r.write("in_delay_slot", 0)
+        r.write("clock", clock)
+        r.write("stop", Stop.LIMIT)
+        r.finish()
     with r.when(r.read("counts_instructions").ne(0), unlikely=True):
         r.call_for_effect("update_timer", clock)
     # Without CU1 nobody sees the registers: other processes' Status.FR may come and go.
@@ -176,6 +182,11 @@ def _proceed_at() -> str:
         go_to_vector(r, address, r.constant(0, 32), clock)
     go_to(r, "go_to_address", address, clock, r.call("current_view", 64))
     return r.routine("proceed_at")
+
+
+def must_stop(r: Routine, clock: IrValue) -> IrValue:
+    """Whether native code has been asked to stop, or has come to where it was told to."""
+    return r.read("stop_requested").ne(0) | r.read("resume_limit").le_unsigned(clock)
 
 
 def interrupt_is_due(r: Routine, status: IrValue) -> IrValue:

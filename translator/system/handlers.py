@@ -57,10 +57,14 @@ class SystemHandlerCpu(HandlerCpu):
         self, builder: FunctionBuilder, big_endian: bool, encoding: Encoding | None, *, profiles: bool = False
     ) -> None:
         super().__init__(builder, big_endian, encoding, profiles=profiles)
+        self.begin()
         self.access = TableAccess(builder, "%memory", big_endian, self._leave_for_access)
         self._reconsiders = False
         if encoding is not None and needs_coprocessor_1(encoding):
             self.require_coprocessor(1)
+
+    def begin(self) -> None:
+        """Before anything of the instruction is done."""
 
     def _leave_for_access(self, address: IrValue, kind: Access, size: int) -> None:
         store_field(self.builder, "access_address", address.typed())
@@ -181,22 +185,34 @@ class SystemHandlerCpu(HandlerCpu):
         self.leave_with_stop(Stop.MONITOR_CALL)
 
 
-def _reserved_in_coprocessor(number: int) -> str:
+class CountingHandlerCpu(SystemHandlerCpu):
+    """Looks at the limit in front of every instruction, not at taken branches, so that it stops exactly there."""
+
+    def begin(self) -> None:
+        limit = IrValue(self.builder, load_field(self.builder, "limit", "i64"), 64)
+        self._stop_if(limit.le_unsigned(self._clock()), Stop.LIMIT)
+
+    def _check_limit(self) -> IrValue:
+        return self._clock_after()
+
+
+def _reserved_in_coprocessor(number: int, kind: type[SystemHandlerCpu]) -> str:
     """An undefined function of a coprocessor: reserved, if the coprocessor may be used at all."""
     builder = FunctionBuilder()
-    cpu = SystemHandlerCpu(builder, False, None)
+    cpu = kind(builder, False, None)
     cpu.require_coprocessor(number)
     cpu.leave_with_exception(ExceptionCode.RI)
     return function(reserved_in_coprocessor_symbol(number), builder, "nounwind cold")
 
 
-def system_handlers_ir(big_endian: bool) -> str:
-    """The whole interpreter of system mode as one LLVM module."""
+def system_handlers_ir(big_endian: bool, counts: bool = False) -> str:
+    """The whole interpreter of system mode as one LLVM module; `counts`: for the instruction clock."""
+    kind = CountingHandlerCpu if counts else SystemHandlerCpu
     parts = [FIRST_HANDLER_IR, ENTER_IR, control_ir(big_endian)]
-    parts += [instruction_handler(encoding, SystemHandlerCpu, big_endian) for encoding in ENCODINGS.values()]
-    parts.append(raising_handler("reserved_instruction", ExceptionCode.RI, SystemHandlerCpu))
-    parts.append(raising_handler(coprocessor_unusable_symbol(2), ExceptionCode.CPU, SystemHandlerCpu, 2))
-    parts += [_reserved_in_coprocessor(number) for number in (0, 1)]
+    parts += [instruction_handler(encoding, kind, big_endian) for encoding in ENCODINGS.values()]
+    parts.append(raising_handler("reserved_instruction", ExceptionCode.RI, kind))
+    parts.append(raising_handler(coprocessor_unusable_symbol(2), ExceptionCode.CPU, kind, 2))
+    parts += [_reserved_in_coprocessor(number, kind) for number in (0, 1)]
     parts.append(stopping_handler("breakpoint", Stop.BREAKPOINT))
     parts += [
         translate_ir(),

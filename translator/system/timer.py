@@ -89,8 +89,8 @@ def _expect() -> str:
         settime = r.pointer(r.read("timer_settime"))
         r.emit(f"call i32 {settime}({timer.typed()}, i32 {_TIMER_ABSTIME}, ptr {at}, ptr null)")
     with r.when(r.read("counts_instructions").ne(0)):
-        # Python plans the instructions up to the next event: have it look.
-        r.write("stop_requested", 1)
+        # Python plans the instructions up to the next event: have it look before the next one.
+        r.write("resume_limit", 0)
         r.write("limit", 0)
     r.finish()
     return r.function("expect_compare", "void", ", i64 %ticks")

@@ -54,7 +54,9 @@ def _translate() -> str:
     is_supervisor = (status & Status.KSU).eq(Status.SM)
     in_user_half = address.lt_signed(0) ^ 1
     in_supervisor_segment = is_supervisor & address.shift_right(29).eq(6)
-    allowed = is_kernel | in_user_half | in_supervisor_segment
+    on_page = (address & -1 << PAGE_SHIFT).eq(PRIVILEGED_PAGE) & r.read("has_privileged_page").ne(0)
+    reaches_registers = on_page & _kind_is(kind, Access.FETCH).eq(0) & (is_kernel | is_supervisor)
+    allowed = is_kernel | in_user_half | in_supervisor_segment | reaches_registers
     with r.when(allowed ^ 1, unlikely=True):
         code = _kind_is(kind, Access.STORE).select(
             r.constant(ExceptionCode.ADES, 32), r.constant(ExceptionCode.ADEL, 32)
@@ -68,8 +70,7 @@ def _translate() -> str:
         r.give(r.call("fill", 32, address, physical, kind))
     with r.when(in_user_half & (status & Status.ERL).ne(0), unlikely=True):
         r.give(r.call("fill", 32, address, address, kind))
-    on_page = (address & -1 << PAGE_SHIFT).eq(PRIVILEGED_PAGE) & r.read("has_privileged_page").ne(0)
-    with r.when(on_page & _kind_is(kind, Access.FETCH).eq(0), unlikely=True):
+    with r.when(reaches_registers, unlikely=True):
         r.write("stop", Stop.PRIVILEGED_PAGE)
         r.give(STOP)
     r.give(r.call("translate_mapped", 32, address, kind))

@@ -27,7 +27,7 @@ def may_access(state: CpuState, address: int) -> bool:
         return True
     current = level(state)
     if current is Level.SUPERVISOR:
-        return address >> 29 == _SUPERVISOR_SEGMENT or is_privileged_page(state, address)
+        return address >> 29 == _SUPERVISOR_SEGMENT
     return current is Level.KERNEL
 
 

@@ -1,0 +1,116 @@
+"""A small virtual machine for tests of vCPUs: memory, a UART that only sends, and the reset register."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+from dbt_disco.devices.reset import ResetRegister
+from dbt_disco.devices.uart import Uart
+from dbt_disco.virtual_machine import platform
+from dbt_disco.virtual_machine.boot_loader import load
+from dbt_disco.virtual_machine.bus import Bus
+from dbt_disco.virtual_machine.interrupt_controller import InterruptController
+from runtime.system.cpu_model import CPU_MODELS
+from runtime.system.machine_memory import MachineMemory
+from runtime.system.physical_memory import PhysicalMemory
+from runtime.system.reference.vcpu import ReferenceVcpu
+from runtime.system.vcpu import SystemVcpu
+from tests.dbt_disco.devices.surroundings import ManualSurroundings
+from translator.state import Stop
+
+Engine = Literal["reference", "interpreter", "translator", "auto"]
+MEMORY_SIZE: Final = 16 << 20
+
+
+class Console:
+    """A backend that remembers what it is sent."""
+
+    def __init__(self) -> None:
+        self.output = bytearray()
+
+    def connect(self, receiver: object) -> None:
+        """Nothing is received."""
+
+    def write(self, data: bytes) -> None:
+        self.output += data
+
+    def flush(self) -> None: ...
+    def input_wanted(self) -> None: ...
+
+
+class BareMachine:
+    """Time is instructions."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        big_endian: bool = False,
+        memory_size: int = MEMORY_SIZE,
+        cpu: str = "24Kf",
+        has_privileged_page: bool = True,
+    ) -> None:
+        ranges = [*platform.memory_ranges(memory_size), platform.BOOT_MEMORY]
+        self.machine: Final = MachineMemory(sum(part.size for part in ranges) + (1 << 20))
+        self.memory: Final = PhysicalMemory(self.machine, [(part.start, part.size) for part in ranges])
+        self.bus: Final = Bus("big" if big_endian else "little")
+        self.console: Final = Console()
+        self.has_ended = False
+        model = CPU_MODELS[cpu]
+        self.vcpu: ReferenceVcpu | SystemVcpu
+        if engine == "reference":
+            self.vcpu = ReferenceVcpu(
+                self.memory,
+                self.bus,  # type: ignore[arg-type]
+                model,
+                big_endian=big_endian,
+                has_privileged_page=has_privileged_page,
+            )
+        else:
+            self.vcpu = SystemVcpu(
+                self.memory,
+                self.bus,  # type: ignore[arg-type]
+                model,
+                big_endian=big_endian,
+                engine=engine,
+                instruction_clock=True,
+                has_privileged_page=has_privileged_page,
+            )
+        self.interrupts: Final = InterruptController(self.vcpu.set_interrupts)
+        surroundings = ManualSurroundings()
+        assert platform.UART.interrupt is not None
+        line = self.interrupts.line(platform.UART.interrupt)
+        self.bus.attach(platform.UART, Uart(surroundings, line, self.console))
+        self.bus.attach(platform.RESET, ResetRegister(self._end))
+
+    def _end(self) -> None:
+        self.has_ended = True
+        self.vcpu.request_stop()
+
+    def close(self) -> None:
+        self.memory.close()
+        self.vcpu.close()
+        self.machine.close()
+
+    def load(self, image: Path) -> None:
+        """Put an image into memory and start at its entry."""
+        boot = load(image, MEMORY_SIZE)
+        for piece in boot.pieces:
+            self.memory.write(piece.address, piece.bytes())
+        state = self.vcpu.state
+        state.pc = boot.entry
+        state.gpr[4], state.gpr[5] = 0xFFFF_FFFE, 0x8000_0000 | boot.device_tree.start
+
+    def run(self, clock: int | None = None) -> Stop:
+        """Run until the guest resets the machine, or the clock gets to a value; `wait` skips to Compare."""
+        vcpu = self.vcpu
+        vcpu.stop_at(clock)
+        while not self.has_ended and (clock is None or vcpu.state.clock < clock):
+            stop = vcpu.run()
+            if stop is Stop.WAIT and vcpu.state.status & 1 << 15:
+                match = vcpu.state.compare_ticks * 32
+                vcpu.state.clock = max(vcpu.state.clock, match if clock is None else min(match, clock))
+            elif stop is not Stop.LIMIT:
+                return stop
+        return Stop.LIMIT
