@@ -58,13 +58,20 @@ class SystemHandlerCpu(HandlerCpu):
     ) -> None:
         super().__init__(builder, big_endian, encoding, profiles=profiles)
         self.begin()
-        self.access = TableAccess(builder, "%memory", big_endian, self._leave_for_access)
+        self.tables = TableAccess(builder, "%memory", big_endian, self._leave_for_access)
+        self.access = self.tables
         self._reconsiders = False
         if encoding is not None and needs_coprocessor_1(encoding):
             self.require_coprocessor(1)
 
     def begin(self) -> None:
         """Before anything of the instruction is done."""
+
+    def report_faults_at(self, address: IrValue) -> None:
+        self.tables.reported = address
+
+    def touch(self, address: IrValue) -> None:
+        self.tables.touch(address)
 
     def _leave_for_access(self, address: IrValue, kind: Access, size: int) -> None:
         store_field(self.builder, "access_address", address.typed())
