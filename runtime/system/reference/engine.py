@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -59,8 +60,13 @@ class SystemReference(ReferenceCpu):
             SystemOperation.TLB_WRITE_RANDOM: self.tlb.write_random,
             SystemOperation.TLB_PROBE: self.tlb.probe,
         }
+<<<<<<< HEAD
         self._reported: int | None = None
         """What the instruction's accesses are for, if that is not their own addresses."""
+=======
+        self.executed: deque[tuple[int, int]] | None = None
+        """If there is one, it is told the address and the word of every instruction fetched."""
+>>>>>>> system
         self._set_fpu_mode(bool(state.wide_registers))
 
     def close(self) -> None:
@@ -113,6 +119,8 @@ class SystemReference(ReferenceCpu):
         if word is None:
             self.state.access_physical = physical
             raise Stopped(Stop.FETCH_ELSEWHERE)
+        if self.executed is not None:
+            self.executed.append((pc, word))
         return word
 
     def _decode(self, word: int) -> Instruction | None:

@@ -43,6 +43,8 @@ class ReferenceVcpu(SystemReference):
         self.model: Final = model
         self.stops: Final[dict[Stop, int]] = dict.fromkeys(Stop, 0)
         """Returns of `run` by cause."""
+        self.ends_at_branches = False
+        """Whether `run` returns Stop.LIMIT behind each taken branch, too."""
         self._clock_limit = NO_LIMIT
         self._stop_requested = False
 
@@ -60,28 +62,24 @@ class ReferenceVcpu(SystemReference):
 
     def run(self) -> Stop:
         """Execute until something needs the caller, who finds it in front of an instruction."""
-        stop = self._run(one_block=False)
+        stop = self._run()
         self.stops[stop] += 1
         return stop
 
-    def run_block(self) -> Stop:
-        """The same, but return Stop.LIMIT behind a taken branch or an exception, too."""
-        return self._run(one_block=True)
-
-    def _run(self, *, one_block: bool) -> Stop:
+    def _run(self) -> Stop:
         state = self.state
         while True:
             self.timer.update()
             if self._stop_requested or state.clock >= self._clock_limit:
                 break
-            following = state.pc + 4
             if interrupt_is_due(state):
                 enter(state, GuestException(ExceptionCode.INT))
-            else:
-                stop = self.step()
-                if stop is not Stop.NONE:
-                    return stop
-            if one_block and state.pc != following:
+                continue
+            clock, following = state.clock, state.pc + 4
+            stop = self.step()
+            if stop is not Stop.NONE:
+                return stop
+            if self.ends_at_branches and state.pc != following and state.clock != clock:
                 break
         self._stop_requested = False
         state.stop = Stop.LIMIT

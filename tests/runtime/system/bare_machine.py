@@ -11,12 +11,15 @@ from dbt_disco.virtual_machine import platform
 from dbt_disco.virtual_machine.boot_loader import load
 from dbt_disco.virtual_machine.bus import Bus
 from dbt_disco.virtual_machine.interrupt_controller import InterruptController
+from runtime.reference_cpu import NO_LIMIT
 from runtime.system.cpu_model import CPU_MODELS
 from runtime.system.machine_memory import MachineMemory
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.reference.vcpu import ReferenceVcpu
 from runtime.system.vcpu import SystemVcpu
 from tests.dbt_disco.devices.surroundings import ManualSurroundings
+from translator.cp0_registers import Status
+from translator.predecode import CLOCK_PER_COUNT
 from translator.state import Stop
 
 Engine = Literal["reference", "interpreter", "translator", "auto"]
@@ -57,6 +60,8 @@ class BareMachine:
         self.bus: Final = Bus("big" if big_endian else "little")
         self.console: Final = Console()
         self.has_ended = False
+        self.planned: list[tuple[int, int]] = []
+        """Clock and levels of IP2 to IP6, in this order."""
         model = CPU_MODELS[cpu]
         self.vcpu: ReferenceVcpu | SystemVcpu
         if engine == "reference":
@@ -102,15 +107,26 @@ class BareMachine:
         state.pc = boot.entry
         state.gpr[4], state.gpr[5] = 0xFFFF_FFFE, 0x8000_0000 | boot.device_tree.start
 
-    def run(self, clock: int | None = None) -> Stop:
-        """Run until the guest resets the machine, or the clock gets to a value; `wait` skips to Compare."""
+    def run(self, clock: int = NO_LIMIT) -> str:
+        """Run until the machine ends, which is the result, or the clock gets to a value."""
+        ending = ""
+        while not ending and self.vcpu.state.clock < clock:
+            ending = self.turn(clock)
+        return ending
+
+    def turn(self, limit: int) -> str:
+        """As `dbt_disco.lockstep.machine_lockstep.SteppedMachine` has it."""
         vcpu = self.vcpu
-        vcpu.stop_at(clock)
-        while not self.has_ended and (clock is None or vcpu.state.clock < clock):
-            stop = vcpu.run()
-            if stop is Stop.WAIT and vcpu.state.status & 1 << 15:
-                match = vcpu.state.compare_ticks * 32
-                vcpu.state.clock = max(vcpu.state.clock, match if clock is None else min(match, clock))
-            elif stop is not Stop.LIMIT:
-                return stop
-        return Stop.LIMIT
+        planned = self.planned[0][0] if self.planned else NO_LIMIT
+        vcpu.stop_at(min(limit, planned))
+        stop = vcpu.run()
+        if stop is Stop.WAIT:
+            if not vcpu.state.status & Status.IM:
+                return "halt"
+            match = vcpu.state.compare_ticks * CLOCK_PER_COUNT if vcpu.state.status & 1 << 15 else NO_LIMIT
+            vcpu.state.clock = max(vcpu.state.clock, min(match, planned, limit))
+        elif stop is not Stop.LIMIT:
+            return f"stop {stop.name}"
+        while self.planned and self.planned[0][0] <= vcpu.state.clock:
+            vcpu.set_interrupts(self.planned.pop(0)[1])
+        return "reset" if self.has_ended else ""
