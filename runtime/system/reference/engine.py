@@ -60,13 +60,10 @@ class SystemReference(ReferenceCpu):
             SystemOperation.TLB_WRITE_RANDOM: self.tlb.write_random,
             SystemOperation.TLB_PROBE: self.tlb.probe,
         }
-<<<<<<< HEAD
         self._reported: int | None = None
         """What the instruction's accesses are for, if that is not their own addresses."""
-=======
         self.executed: deque[tuple[int, int]] | None = None
         """If there is one, it is told the address and the word of every instruction fetched."""
->>>>>>> system
         self._set_fpu_mode(bool(state.wide_registers))
 
     def close(self) -> None:
