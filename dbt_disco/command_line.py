@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "bench": "run the benchmark programs under several engines and compare",
     "cache": "show or clear the translation cache",
     "fetch": "get an operating system to boot",
+    "boot": "boot an operating system on a virtual machine",
 }
 """Command → summary; `dbt_disco.commands.<command>` implements it."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import resource
+from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,7 +83,7 @@ def as_json(statistics: dict[str, Any]) -> str:
     return json.dumps(statistics, indent=1) + "\n"
 
 
-_TEXTS: Final = (
+TITLES: Final = (
     ("instructions", "instructions"),
     ("guest MIPS", "guest_mips"),
     ("  in the interpreter", "instructions_by_tier.interpreter"),
@@ -110,10 +111,10 @@ _TEXTS: Final = (
 )
 
 
-def as_text(statistics: dict[str, Any]) -> str:
-    """A table for people."""
+def as_text(statistics: dict[str, Any], titles: Sequence[tuple[str, str]] = TITLES) -> str:
+    """A table for people; `titles` has what each line is called, and the path of names to its number."""
     lines = [f"dbt-disco: engine {statistics['engine']}"]
-    for title, path in _TEXTS:
+    for title, path in titles:
         value: Any = statistics
         for name in path.split("."):
             value = value.get(name) if isinstance(value, dict) else None

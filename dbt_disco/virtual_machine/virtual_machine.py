@@ -2,166 +2,191 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import Enum
-from pathlib import Path
+from collections.abc import Callable
+from time import monotonic_ns
 from typing import Final
 
+from dbt_disco.command_error import CommandError
 from dbt_disco.devices.character_backend import CharacterBackend
 from dbt_disco.devices.goldfish_rtc import GoldfishRtc
 from dbt_disco.devices.reset import ResetRegister
 from dbt_disco.devices.uart import Uart
-from dbt_disco.devices.virtio.balloon import BalloonDevice
-from dbt_disco.devices.virtio.block import BlockDevice
-from dbt_disco.devices.virtio.entropy import EntropyDevice
 from dbt_disco.devices.virtio.transport import VirtioMmio
 from dbt_disco.devices.virtio.virtio_device import VirtioDevice
-from dbt_disco.disks.drive import Disk, Drive
+from dbt_disco.disks.drive import Disk
 from dbt_disco.virtual_machine import platform
 from dbt_disco.virtual_machine.boot_loader import BootMemory, load
 from dbt_disco.virtual_machine.bus import Bus
+from dbt_disco.virtual_machine.configuration import Configuration
 from dbt_disco.virtual_machine.device_tree import Boot, device_tree
-from dbt_disco.virtual_machine.host_surroundings import HostSurroundings
 from dbt_disco.virtual_machine.interrupt_controller import InterruptController
+from dbt_disco.virtual_machine.machine import Machine
+from dbt_disco.virtual_machine.monitor_calls import answer_monitor_call
+from dbt_disco.virtual_machine.outcome import Ending, Outcome
+from dbt_disco.virtual_machine.run_surroundings import RunSurroundings
 from runtime.system.cpu_model import CPU_MODELS
-from runtime.system.machine_memory import MachineMemory
+from runtime.system.machine_memory import OutOfMachineMemory
 from runtime.system.physical_memory import PhysicalMemory
-from runtime.system.vcpu import Engine, SystemVcpu
-from translator.cp0_registers import Status
+from runtime.system.vcpu import SystemVcpu
+from translator.cp0_registers import Cause
 from translator.state import Stop
 
 _UHI_BOOT: Final = 0xFFFF_FFFE
 """a0 of the UHI boot protocol: a1 is a device tree."""
 _KSEG0: Final = 0x8000_0000
-_DEFAULT_MEMORY: Final = 256 << 20
+_SEED_SIZE: Final = 32
+_TIMER_MASK: Final = 1 << 8 + platform.TIMER_INTERRUPT
+_LINES_MASK: Final = sum(1 << 8 + line for line in platform.HARDWARE_INTERRUPTS) & ~_TIMER_MASK
 
 
-@dataclass(frozen=True)
-class Configuration:
-    """What a virtual machine is made of."""
-
-    kernel: Path
-    initrd: Path | None = None
-    command_line: str = ""
-    memory_size: int = _DEFAULT_MEMORY
-    drives: Sequence[Drive] = ()
-    with_entropy: bool = False
-    with_balloon: bool = False
-    cpu: str = "24Kf"
-    engine: Engine = "auto"
-    counts_instructions: bool = False
-    use_cache: bool = True
-    has_privileged_page: bool = True
-    name: str = field(default="vm")
-    big_endian: bool | None = None
-    """None: as the kernel says, else little."""
-
-
-class Ending(Enum):
-    """How a virtual machine came to its end."""
-
-    RESET = "the guest reset the machine"
-    HALT = "the guest halted"
-    POWER_OFF = "the guest powered off by a monitor call"
-    STOPPED = "it was stopped"
-    FAILED = "it cannot go on"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The end of a run."""
-
-    ending: Ending
-    status: int = 0
-    """The guest's exit status, of a power-off by monitor call."""
-    reason: str = ""
-    """Of FAILED: one line."""
+class TooManyDevices(CommandError):
+    """The platform has no slot left for a virtio device."""
 
 
 class VirtualMachine:
-    """Built from a configuration, ready to run. `machine` is where its pages are taken from."""
+    """Built from a configuration, ready to run.
+
+    It is for one thread at a time, `stop` excepted.
+    """
 
     def __init__(
-        self, configuration: Configuration, console: CharacterBackend, machine: MachineMemory | None = None
+        self,
+        configuration: Configuration,
+        console: CharacterBackend,
+        *,
+        virtio_console: CharacterBackend | None = None,
+        machine: Machine | None = None,
     ) -> None:
+        """`console` is at the other end of the serial line; with `virtio_console` there is a virtio console, too.
+
+        `machine` is where memory is taken from, and may be shared with other virtual machines; None: one of its own.
+        Raises CommandError (a file is missing or damaged, memory too small), DiskError and OSError.
+        """
         self.configuration: Final = configuration
         boot = load(configuration.kernel, configuration.memory_size, configuration.initrd)
-        wanted = configuration.big_endian
-        self.big_endian: Final = bool(boot.big_endian if wanted is None else wanted)
+        big_endian = configuration.big_endian
+        self.big_endian: Final = bool(boot.big_endian if big_endian is None else big_endian)
+        self.console: Final = console
+        self.disks: Final[list[Disk]] = []
+        self.virtio: Final[list[VirtioMmio]] = []
+        self.started = monotonic_ns()
+        """When `run` was called, in terms of `time.monotonic_ns`."""
+        self._outcome: Outcome | None = None
+        self._closers: list[Callable[[], None]] = []
+        """Of what devices stand for."""
         ranges = [*platform.memory_ranges(configuration.memory_size), platform.BOOT_MEMORY]
         self._own_machine = None
         if machine is None:
-            machine = self._own_machine = MachineMemory(sum(part.size for part in ranges) + (1 << 20))
-        self.memory: Final = PhysicalMemory(machine, [(part.start, part.size) for part in ranges])
+            size = sum(part.size for part in ranges)
+            machine = self._own_machine = Machine(size, shares_images=False)
+        self.machine: Final = machine
+        self.memory: Final = PhysicalMemory(machine.memory, [(part.start, part.size) for part in ranges])
         self.bus: Final = Bus("big" if self.big_endian else "little")
-        self.vcpu: Final = SystemVcpu(
+        self.vcpu: Final = self._make_vcpu()
+        self.surroundings: Final[RunSurroundings] = self._make_surroundings()
+        self.interrupts: Final = InterruptController(self.vcpu.set_interrupts)
+        try:
+            self._attach_devices(virtio_console)
+            self._enter_boot_state(boot)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give everything back; disks keep what their modes say. The console stays the caller's."""
+        while self._closers:
+            self._closers.pop()()
+        self.surroundings.close()
+        if self._own_machine is None:
+            self.memory.close()  # while the vCPU can still forget each page
+        self.vcpu.close()
+        if self._own_machine is not None:
+            self._own_machine.close()
+
+    # Building.
+
+    def _make_vcpu(self) -> SystemVcpu:
+        configuration = self.configuration
+        return SystemVcpu(
             self.memory,
             self.bus,  # type: ignore[arg-type]  # physical addresses are plain numbers in the runtime
             CPU_MODELS[configuration.cpu],
             big_endian=self.big_endian,
             engine=configuration.engine,
             use_cache=configuration.use_cache,
-            count_instructions=configuration.counts_instructions,
-            has_privileged_page=configuration.has_privileged_page,
+            count_instructions=configuration.count_instructions,
+            instruction_clock=configuration.clock == "instructions",
+            has_privileged_page=configuration.privileged_page,
             program_key=str(configuration.kernel),
         )
-        self.surroundings: Final = HostSurroundings(self.vcpu.request_stop)
-        self.interrupts: Final = InterruptController(self.vcpu.set_interrupts)
-        self.console: Final = console
-        self.disks: list[Disk] = []
-        self._outcome: Outcome | None = None
-        self._attach_devices()
-        self._enter_boot_state(boot)
 
-    def close(self) -> None:
-        """Give everything back; disks keep what their modes say."""
-        for disk in self.disks:
-            disk.close()
-        self.surroundings.close()
-        self.vcpu.close()
-        self.memory.close()
-        if self._own_machine is not None:
-            self._own_machine.close()
+    def _make_surroundings(self) -> RunSurroundings:
+        if self.configuration.clock == "instructions":
+            from dbt_disco.virtual_machine.instruction_surroundings import InstructionSurroundings
 
-    # Building.
+            return InstructionSurroundings(self.vcpu, self.configuration.seed)
+        from dbt_disco.virtual_machine.host_surroundings import HostSurroundings
 
-    def _attach_devices(self) -> None:
+        return HostSurroundings(self.vcpu.request_stop, self.vcpu.state.start_time)
+
+    def _attach_devices(self, virtio_console: CharacterBackend | None) -> None:
         line = self.interrupts.line
         uart, clock = platform.UART, platform.REAL_TIME_CLOCK
         assert uart.interrupt is not None and clock.interrupt is not None
         self.bus.attach(uart, Uart(self.surroundings, line(uart.interrupt), self.console))
         self.bus.attach(clock, GoldfishRtc(self.surroundings, line(clock.interrupt)))
         self.bus.attach(platform.RESET, ResetRegister(lambda: self.end(Outcome(Ending.RESET))))
-        self.virtio: list[VirtioMmio] = []
-        for drive in self.configuration.drives:
-            disk = drive.open(self.configuration.name)
+        configuration = self.configuration
+        for drive in configuration.drives:
+            from dbt_disco.devices.virtio.block import BlockDevice
+
+            disk = drive.open(configuration.name)
             self.disks.append(disk)
+            self._closers.append(disk.close)
             self._plug(BlockDevice(disk))
-        if self.configuration.with_entropy:
+        if configuration.network is not None:
+            from dbt_disco.devices.virtio.net import NetworkDevice
+
+            network = configuration.network.open(self.surroundings)
+            self._closers.append(network.close)
+            self._plug(NetworkDevice(network, configuration.mac))
+        if configuration.entropy:
+            from dbt_disco.devices.virtio.entropy import EntropyDevice
+
             self._plug(EntropyDevice(self.surroundings))
-        if self.configuration.with_balloon:
+        if configuration.balloon:
+            from dbt_disco.devices.virtio.balloon import BalloonDevice
+
             self._plug(BalloonDevice())
+        if virtio_console is not None:
+            from dbt_disco.devices.virtio.console import ConsoleDevice
+
+            self._plug(ConsoleDevice(virtio_console))
 
     def _plug(self, device: VirtioDevice) -> None:
-        slot = platform.VIRTIO_SLOTS[len(self.virtio)]
+        slots = platform.VIRTIO_SLOTS
+        if len(self.virtio) == len(slots):
+            raise TooManyDevices(
+                f"the platform has room for {len(slots)} virtio devices; leave out some drives"
+            )
+        slot = slots[len(self.virtio)]
         assert slot.interrupt is not None
         line = self.interrupts.line(slot.interrupt)
-        transport = VirtioMmio(device, self.memory, line, self.surroundings, "little")
+        transport = VirtioMmio(device, self.memory, line, self.surroundings, "little")  # the bus swaps
         self.virtio.append(transport)
         self.bus.attach(slot, transport)
 
     def _enter_boot_state(self, boot: BootMemory) -> None:
-        """DESIGN section 6, entry state."""
+        """DESIGN section 6, entry state; the rest is the vCPU's state after reset."""
         for piece in boot.pieces:
-            self.memory.write(piece.address, piece.bytes())
+            self.machine.place(piece, self.memory)
         tree = device_tree(
             Boot(
                 memory_size=self.configuration.memory_size,
                 command_line=self.configuration.command_line,
                 initrd=boot.initrd,
                 occupied_slots=platform.VIRTIO_SLOTS[: len(self.virtio)],
-                random_seed=self.surroundings.random(32),
+                random_seed=self.surroundings.random(_SEED_SIZE),
             )
         )
         self.memory.write(boot.device_tree.start, tree)
@@ -173,36 +198,64 @@ class VirtualMachine:
     # Running.
 
     def end(self, outcome: Outcome) -> None:
-        """End `run` soon; called on the vCPU's thread, or in a signal handler."""
-        self._outcome = outcome
+        """The guest has come to its end: `run` is to return soon. The first outcome counts."""
+        if self._outcome is None:
+            self._outcome = outcome
         self.vcpu.request_stop()
-        self.surroundings.wake()
+        self.surroundings.descriptors.wake()
+
+    def stop(self, outcome: Outcome) -> None:
+        """End the virtual machine from outside, whatever it is doing; on any thread, and in signal handlers."""
+        self.end(outcome)
+        self.surroundings.descriptors.interrupt()
 
     def run(self) -> Outcome:
         """Run until the guest or somebody else ends it."""
+        vcpu, surroundings = self.vcpu, self.surroundings
+        self.started = monotonic_ns()
         while self._outcome is None:
-            stop = self.vcpu.run()
-            if stop is Stop.WAIT:
-                self._idle()
-            elif stop is Stop.LIMIT:
-                self.surroundings.run_callbacks()
-            else:
-                self._outcome = Outcome(Ending.FAILED, reason=self._describe(stop))
+            surroundings.plan()
+            try:
+                stop = vcpu.run()
+                if stop is Stop.WAIT:
+                    self._idle()
+                elif stop is Stop.LIMIT:
+                    surroundings.run_callbacks()
+                elif stop is Stop.MONITOR_CALL:
+                    answer_monitor_call(self)
+                else:
+                    self._fail(self._describe(stop))
+            except OutOfMachineMemory as error:
+                self._fail(str(error.strerror))
         return self._outcome
 
+    def pause(self, meanwhile: Callable[[], None]) -> None:
+        """Do something while the guest's time stands still; on the vCPU's thread, outside `SystemVcpu.run`."""
+        before = monotonic_ns()
+        meanwhile()
+        duration = monotonic_ns() - before
+        self.vcpu.postpone(duration)
+        self.surroundings.paused(duration)
+
     def _idle(self) -> None:
-        """`wait` at pc: sleep until an interrupt can come."""
-        status = self.vcpu.state.status
-        if not status & Status.IM:
-            self._outcome = Outcome(Ending.HALT)
+        """`wait` at pc, with no unmasked interrupt pending: sleep until one can come."""
+        state = self.vcpu.state
+        status = state.status
+        match = None
+        if status & _TIMER_MASK and not state.cause & Cause.DC:
+            match = state.compare_ticks
+        elif not status & _LINES_MASK:
+            # The rest of Status.IM is for software, which does not run any more.
+            self.end(Outcome(Ending.HALT))
             return
         self.console.flush()
-        until = self.vcpu.next_compare() if status & 1 << 15 else None
-        self.surroundings.wait(until)
-        self.surroundings.run_callbacks()
+        self.surroundings.idle(match)
+
+    def _fail(self, reason: str) -> None:
+        self.end(Outcome(Ending.FAILED, reason=f"{reason} (pc {self.vcpu.state.pc:#010x})"))
 
     def _describe(self, stop: Stop) -> str:
         state = self.vcpu.state
         if stop is Stop.FETCH_ELSEWHERE:
-            return f"instruction fetch from physical {state.access_physical:#010x}, which is no memory"
-        return f"stop {stop.name.lower()} at {state.pc:#010x}"
+            return f"the guest executes what is no memory, at physical {state.access_physical:#010x}"
+        return f"the vCPU has stopped for {stop.name.lower().replace('_', ' ')}"

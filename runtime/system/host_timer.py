@@ -21,6 +21,8 @@ SIGNAL: Final = signal.SIGRTMIN + 6
 _VALUE: Final = 24
 """Offset of si_value in siginfo_t of a timer."""
 _SIGEV_SIGNAL: Final = 0
+_TIMER_ABSTIME: Final = 1
+_SECOND: Final = 1_000_000_000
 _CLOCK_MONOTONIC: Final = 1
 
 HANDLER: Final = "host_timer"
@@ -49,6 +51,7 @@ class _SignalEvent(ctypes.Structure):
 _actions: Final = SignalActions()
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _libc.timer_create.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+_libc.timer_settime.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
 _libc.timer_delete.argtypes = [ctypes.c_void_p]
 
 
@@ -70,6 +73,11 @@ class HostTimer:
             self._timer = again  # type: ignore[misc]
         state.host_timer = self._timer.value or 0
         self._state = state
+
+    def set(self, time: int) -> None:
+        """Expire at a time of `time.monotonic_ns`."""
+        setting = (ctypes.c_int64 * 4)(0, 0, *divmod(max(time, 1), _SECOND))
+        _libc.timer_settime(self._timer, _TIMER_ABSTIME, ctypes.byref(setting), None)
 
     def close(self) -> None:
         """No signal comes any more."""

@@ -1,0 +1,1 @@
+"""What can be at the other end of a virtual machine's serial line."""

@@ -1,0 +1,78 @@
+"""The machine that virtual machines run on: its memory, and the images that they boot from and share."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Final
+
+from dbt_disco.virtual_machine.memory_image import FileRange, Piece
+from runtime.addresses import MACHINE_PAGE_SIZE
+from runtime.system.machine_memory import MachineMemory
+from runtime.system.physical_memory import PhysicalMemory
+
+_SPARE: Final = 1 << 20
+
+
+class Machine:
+    """Memory for any number of virtual machines.
+
+    With `shares_images`, what pages of kernels and initrds hold is read from their files once, and all virtual
+    machines that boot them have the same pages mapped, each until it stores to them.
+    """
+
+    def __init__(self, memory_size: int, *, shares_images: bool = True) -> None:
+        """`memory_size` is in bytes; the host gives memory when it is first used."""
+        self.memory: Final = MachineMemory(memory_size + _SPARE)
+        self._shares_images = shares_images
+        self._images: dict[tuple[int, ...], list[int]] = {}
+        """Contents of a file (which, when changed, offset, length) → pages."""
+
+    def close(self) -> None:
+        """Give the memory back to the host; no virtual machine may be left."""
+        self.memory.close()
+
+    def place(self, piece: Piece, memory: PhysicalMemory) -> None:
+        """Store a piece of an image to a virtual machine's memory, or map the pages of it that are whole."""
+        start, contents = piece.address, piece.contents
+        if isinstance(contents, bytes):
+            memory.write(start, contents)
+            return
+        if not self._shares_images:
+            memory.write(start, contents.read())
+            return
+        end = start + contents.length
+        first = -(-start // MACHINE_PAGE_SIZE)
+        count = max(end // MACHINE_PAGE_SIZE - first, 0)
+        whole = part_of(contents, first * MACHINE_PAGE_SIZE - start, count * MACHINE_PAGE_SIZE)
+        for number, page in enumerate(self._pages(whole)):
+            self.memory.share(page)
+            memory.map_shared(first + number, page)
+        head = part_of(contents, 0, whole.offset - contents.offset)
+        rest_at = whole.offset - contents.offset + whole.length
+        rest = part_of(contents, rest_at, contents.length - rest_at)
+        memory.write(start, head.read())
+        memory.write(start + rest_at, rest.read())
+
+    def _pages(self, contents: FileRange) -> list[int]:
+        """The machine pages that hold some bytes of a file, whose number of users includes us."""
+        status = os.stat(contents.path)
+        key = (status.st_dev, status.st_ino, status.st_mtime_ns, contents.offset, contents.length)
+        pages = self._images.get(key)
+        if pages is None:
+            data = contents.read()
+            pages = []
+            for at in range(0, len(data), MACHINE_PAGE_SIZE):
+                page = self.memory.allocate()
+                ctypes.memmove(
+                    self.memory.address(page), data[at : at + MACHINE_PAGE_SIZE], MACHINE_PAGE_SIZE
+                )
+                pages.append(page)
+            self._images[key] = pages
+        return pages
+
+
+def part_of(contents: FileRange, start: int, length: int) -> FileRange:
+    """`length` bytes from the `start`th on, as far as there are so many."""
+    start = min(start, contents.length)
+    return FileRange(contents.path, contents.offset + start, min(length, contents.length - start))
