@@ -83,12 +83,6 @@ class MachineMemory:
         self.users[page] = 1
         return page
 
-    def allocate_with(self, contents: bytes) -> int:
-        """A page that begins with `contents`, for one user."""
-        page = self.allocate()
-        ctypes.memmove(self.address(page), contents, len(contents))
-        return page
-
     def share(self, page: int) -> None:
         """One more user of a page, which nobody may write any more."""
         self.users[page] += 1
