@@ -18,7 +18,7 @@ from translator.predecode import (
     DECODE_CACHE_BITS,
     DECODE_HASH_MULTIPLIER,
     ENTRY_SIZE,
-    HOT_THRESHOLD,
+    SYSTEM_HOT_THRESHOLD,
 )
 from translator.state import Access, ExceptionCode, Stop
 from translator.system.exceptions import (
@@ -166,7 +166,7 @@ def _go_to_address() -> str:
     counter = entry + COUNTER_OFFSET
     count = r.load(counter, 32) + 1
     r.store(counter, count)
-    with r.when(count.eq(HOT_THRESHOLD), unlikely=True):
+    with r.when(count.eq(SYSTEM_HOT_THRESHOLD), unlikely=True):
         r.write("hot_target", address)
         r.write("stop", Stop.HOT)
         _stop_at(r, address, False, clock)
