@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from threading import get_ident
 from time import CLOCK_MONOTONIC, clock_gettime_ns
 from typing import Final, Literal, Protocol
 
@@ -99,6 +100,8 @@ class SystemVcpu:
             self, DiskCache(enabled=use_cache), count_instructions=count_instructions or instruction_clock
         )
         self._access: Final = DeviceAccess(self)
+        self._thread = 0
+        """The thread that has run this vCPU last."""
         zap = self.native.function("zap_physical_page", None, ctypes.c_void_p, ctypes.c_uint32)
         self._clock_limit = NO_LIMIT
         self._update_timer: Final = self.native.function(
@@ -193,8 +196,8 @@ class SystemVcpu:
 
     def run(self) -> Stop:
         """Execute from pc until a stop that is not the vCPU's own affair."""
-        self.native.attach(self.state)
         state, answers, stops = self.state, self._answers, self.stops
+        self._attach()
         while True:
             self.translations.install_ready()
             stop = self._enter()
@@ -208,6 +211,15 @@ class SystemVcpu:
         if stop is Stop.LIMIT:
             state.stop_requested = 0
         return stop
+
+    def _attach(self) -> None:
+        """Catch host faults for this vCPU; what another one on this thread cannot have changed is done once."""
+        thread = get_ident()
+        if thread != self._thread:
+            self.native.attach(self.state)
+            self._thread = thread
+        else:
+            self.native.host_faults.bind(self.state)
 
     def _enter(self) -> Stop:
         state = self.state
