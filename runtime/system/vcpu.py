@@ -23,7 +23,7 @@ from runtime.system.host_timer import HostTimer
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.translation_tables import TranslationTables
 from runtime.system.translations import SystemTranslations
-from translator.cp0_registers import Cause
+from translator.cp0_registers import Cause, Status
 from translator.decode import lookup_privileged
 from translator.decode_table import DecodeTable
 from translator.encoding import Encoding, Flow
@@ -344,6 +344,12 @@ class SystemVcpu:
 
     def _code_dropped(self, machine_page: int) -> None:
         self.translations.invalidate(machine_page)
+
+    def interrupt_is_pending(self) -> bool:
+        """Whether an unmasked interrupt is, enabled or not: what ends a `wait`."""
+        state = self.state
+        self._update_timer(ctypes.addressof(state), state.clock)
+        return bool(state.cause & state.status & Status.IM)
 
     # Time.
 
