@@ -146,6 +146,10 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
 {enter_region(region, index)}
 }}"""
 
+    def reserve(self) -> int:
+        """How much the clock must be able to advance without coming to the limit, or the region is left."""
+        return 0
+
     def scope(self) -> str:
         """What the function's definition says of its debug information."""
         return self.source_lines.scope if self.source_lines else ""
@@ -275,7 +279,8 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
         at = self.builder.assign("limit.at", f"getelementptr i8, ptr %state, i64 {_offset('limit')}")
         limit = IrValue(self.builder, self.builder.assign("limit", f"load volatile i64, ptr {at}"), 64)
         stop = self.builder.label("stop")
-        due = limit.le_unsigned(self.clock()) if self.mode.count_instructions else limit.eq(0)
+        counts = self.mode.count_instructions
+        due = limit.le_unsigned(self.clock() + self.reserve()) if counts else limit.eq(0)
         self.builder.branch_if(due, stop, _label(target), unlikely=True)
         self.builder.block(stop)
         self.leave_to(target, "leave_at_entry_limit")

@@ -218,7 +218,7 @@ class VirtualMachine:
             try:
                 stop = vcpu.run()
                 if stop is Stop.WAIT:
-                    self._idle()
+                    self._wait()
                 elif stop is Stop.LIMIT:
                     surroundings.run_callbacks()
                 elif stop is Stop.MONITOR_CALL:
@@ -237,19 +237,21 @@ class VirtualMachine:
         self.vcpu.postpone(duration)
         self.surroundings.paused(duration)
 
-    def _idle(self) -> None:
-        """`wait` at pc, with no unmasked interrupt pending: sleep until one can come."""
-        state = self.vcpu.state
+    def _wait(self) -> None:
+        """Execute the `wait` at pc: sleep until an unmasked interrupt is pending, and go on behind it."""
+        vcpu, state = self.vcpu, self.vcpu.state
         status = state.status
-        match = None
-        if status & _TIMER_MASK and not state.cause & Cause.DC:
-            match = state.compare_ticks
-        elif not status & _LINES_MASK:
+        has_timer = status & _TIMER_MASK and not state.cause & Cause.DC
+        if not has_timer and not status & _LINES_MASK:
             # The rest of Status.IM is for software, which does not run any more.
             self.end(Outcome(Ending.HALT))
             return
         self.console.flush()
-        self.surroundings.idle(match)
+        while not vcpu.interrupt_is_pending():
+            self.surroundings.idle(state.compare_ticks if has_timer else None)
+            if self._outcome is not None:
+                return
+        vcpu.advance()
 
     def _fail(self, reason: str) -> None:
         self.end(Outcome(Ending.FAILED, reason=f"{reason} (pc {self.vcpu.state.pc:#010x})"))

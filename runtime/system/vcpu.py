@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from threading import get_ident
 from time import CLOCK_MONOTONIC, clock_gettime_ns
 from typing import Final, Literal, Protocol
 
@@ -22,7 +23,7 @@ from runtime.system.host_timer import HostTimer
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.translation_tables import TranslationTables
 from runtime.system.translations import SystemTranslations
-from translator.cp0_registers import Cause
+from translator.cp0_registers import Cause, Status
 from translator.decode import lookup_privileged
 from translator.decode_table import DecodeTable
 from translator.encoding import Encoding, Flow
@@ -99,6 +100,8 @@ class SystemVcpu:
             self, DiskCache(enabled=use_cache), count_instructions=count_instructions or instruction_clock
         )
         self._access: Final = DeviceAccess(self)
+        self._thread = 0
+        """The thread that has run this vCPU last."""
         zap = self.native.function("zap_physical_page", None, ctypes.c_void_p, ctypes.c_uint32)
         self._clock_limit = NO_LIMIT
         self._update_timer: Final = self.native.function(
@@ -193,8 +196,8 @@ class SystemVcpu:
 
     def run(self) -> Stop:
         """Execute from pc until a stop that is not the vCPU's own affair."""
-        self.native.attach(self.state)
         state, answers, stops = self.state, self._answers, self.stops
+        self._attach()
         while True:
             self.translations.install_ready()
             stop = self._enter()
@@ -208,6 +211,15 @@ class SystemVcpu:
         if stop is Stop.LIMIT:
             state.stop_requested = 0
         return stop
+
+    def _attach(self) -> None:
+        """Catch host faults for this vCPU; what another one on this thread cannot have changed is done once."""
+        thread = get_ident()
+        if thread != self._thread:
+            self.native.attach(self.state)
+            self._thread = thread
+        else:
+            self.native.host_faults.bind(self.state)
 
     def _enter(self) -> Stop:
         state = self.state
@@ -332,6 +344,12 @@ class SystemVcpu:
 
     def _code_dropped(self, machine_page: int) -> None:
         self.translations.invalidate(machine_page)
+
+    def interrupt_is_pending(self) -> bool:
+        """Whether an unmasked interrupt is, enabled or not: what ends a `wait`."""
+        state = self.state
+        self._update_timer(ctypes.addressof(state), state.clock)
+        return bool(state.cause & state.status & Status.IM)
 
     # Time.
 

@@ -81,6 +81,10 @@ class SystemRegionEmitter(RegionEmitter):
             lines.append(f"  %same.{page} = icmp eq i64 {value}, %expected.{page}")
             lines.append(f"  %all.{page} = and i1 {condition}, %same.{page}")
             condition = f"%all.{page}"
+        if self.mode.count_instructions:
+            lines += self._lines_of_limit()
+            lines.append(f"  %all = and i1 {condition}, %is.far")
+            condition = "%all"
         lines.append(f"  br i1 {condition}, label %enter, label %elsewhere")
         body = "\n".join(lines)
         arguments = "ptr %state, ptr %memory, ptr %handlers, ptr %entry, ptr %next, i64 %bias"
@@ -93,6 +97,21 @@ elsewhere:
   musttail call {CONVENTION} void @execute_in_tier_0({arguments})
   ret void
 }}"""
+
+    def reserve(self) -> int:
+        """Nobody looks at the limit but at entries and in cycles: each block is executed once at most in between."""
+        return ENTRY_SIZE * sum(len(block) for block in self.region.blocks.values())
+
+    def _lines_of_limit(self) -> list[str]:
+        """Whether the limit is out of the region's reach: near it, tier 0 executes, which stops exactly there."""
+        return [
+            f"  %limit.at = getelementptr i8, ptr %state, i64 {OFFSET['limit']}",
+            "  %limit = load volatile i64, ptr %limit.at",
+            "  %position = ptrtoint ptr %entry to i64",
+            "  %clock = add i64 %position, %bias",
+            f"  %reached = add i64 %clock, {self.reserve()}",
+            "  %is.far = icmp ult i64 %reached, %limit",
+        ]
 
     # Blocks.
 
