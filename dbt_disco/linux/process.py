@@ -151,7 +151,7 @@ class LinuxProcess:
 
     def _argument_words(self, first: int, count: int) -> list[int]:
         """Argument words `first` … `first + count`: four in registers, the rest on the stack."""
-        words = self._gpr[4:8]
+        words: list[int] = self._gpr[4:8]
         missing = first + count - _REGISTER_ARGUMENTS
         if missing > 0:
             words += self.memory.words(self._gpr[29] + _STACK_ARGUMENTS, missing)
