@@ -22,6 +22,8 @@ from runtime.native_code import load_routine
 from runtime.signal_actions import SignalActions
 from translator.state import OFFSET, CpuState
 
+VALID_SIGNALS: Final = frozenset(signal.valid_signals())
+"""The host's signals, without those that its C library keeps for itself."""
 NOT_MADE: Final = -512
 """Result of a call that a signal has come before: Linux's own -ERESTARTSYS, which no program ever sees."""
 
@@ -223,7 +225,7 @@ class HostSignals:
         return call
 
 
-_ASYNCHRONOUS: Final = frozenset(signal.valid_signals()) - {
+_ASYNCHRONOUS: Final = VALID_SIGNALS - {
     *(signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP)
 }
 
