@@ -55,13 +55,14 @@ class LinuxGuest:
                 use_cache=use_cache,
                 **{"program_key": os.path.realpath(program), **native_options},
             )
+            signals = host_signals(use_cache=use_cache)
         except OSError as error:
             raise LoadError(
                 program, f"no room for its address space: {error.strerror}; see ulimit -v"
             ) from None
         self.observed = observer(self.vcpu) if observer else self.vcpu
         """What the process runs on: the vCPU, or what the observer has put before it."""
-        signal_source: SignalSource = HostSignalSource(host_signals(use_cache=use_cache), self.vcpu.state)
+        signal_source: SignalSource = HostSignalSource(signals, self.vcpu.state)
         if signal_filter is not None:
             signal_source = signal_filter(signal_source, self.vcpu.state)
         self.process = LinuxProcess(

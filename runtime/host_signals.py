@@ -13,6 +13,7 @@ import errno
 import platform
 import signal
 import struct
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from runtime.code_arena import CodeArena
@@ -21,11 +22,14 @@ from runtime.native_code import load_routine
 from runtime.signal_actions import SignalActions
 from translator.state import OFFSET, CpuState
 
+VALID_SIGNALS: Final = frozenset(signal.valid_signals())
+"""The host's signals, without those that its C library keeps for itself."""
 NOT_MADE: Final = -512
 """Result of a call that a signal has come before: Linux's own -ERESTARTSYS, which no program ever sees."""
 
 _CAPACITY: Final = 512
 """Signals noted and not yet taken; what comes on top of them is lost, as beyond RLIMIT_SIGPENDING."""
+_PADDING: Final = tuple((0,) * (6 - count) for count in range(7))
 _SLOT: Final = struct.Struct("=iii4x32s")
 """The first fields of the host's siginfo_t: si_signo, si_errno, si_code, the union."""
 _FIRST_REAL_TIME: Final = 32
@@ -206,19 +210,22 @@ class HostSignals:
             record.taken += 1
         return caught
 
-    def call(self, state: CpuState, number: int, *arguments: Any) -> int:
-        """Make host system call `number`, unless a signal is pending in `state`: then NOT_MADE.
+    def caller(self, state: CpuState) -> Callable[..., int]:
+        """A function that makes host system calls, unless a signal is pending in `state`: then it gives NOT_MADE.
 
-        Up to six arguments: integers, `bytes`, ctypes buffers or None. Returns the result, or minus the error
-        number.
+        It takes the call's number and up to six arguments: integers, `bytes`, ctypes buffers or None. It returns
+        the result, or minus the error number.
         """
-        padding = (0,) * (6 - len(arguments))
-        return int(
-            self._call(ctypes.addressof(state) + OFFSET["pending_signals"], number, *arguments, *padding)
-        )
+        routine, pending = self._call, ctypes.addressof(state) + OFFSET["pending_signals"]
+
+        def call(number: int, *arguments: Any) -> int:
+            result: int = routine(pending, number, *arguments, *_PADDING[len(arguments)])
+            return result
+
+        return call
 
 
-_ASYNCHRONOUS: Final = frozenset(signal.valid_signals()) - {
+_ASYNCHRONOUS: Final = VALID_SIGNALS - {
     *(signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP)
 }
 

@@ -73,6 +73,7 @@ class LinuxProcess:
         self.reads_kernel_records = False
         """Whether it has made a descriptor whose data needs `kernel_records`."""
         self._strace = strace
+        self._gpr = vcpu.state.gpr  # the same memory; `state.gpr` makes a new object every time
         vcpu.wide_fpu = program.wide_fpu
         vcpu.state.pc = program.entry
         vcpu.state.gpr[29] = program.stack_pointer
@@ -113,13 +114,13 @@ class LinuxProcess:
             self.signals.enter_handler(*found)
 
     def _system_call(self) -> None:
-        state = self.vcpu.state
+        gpr = self._gpr
         self.system_calls += 1
-        number = state.gpr[2]
+        number = gpr[2]
         call: SystemCall | None = None
         result: int | None
         try:
-            words = state.gpr[4:8]
+            words = gpr[4:8]
             if number == _INDIRECT:
                 number = words[0]
                 words = self._argument_words(1, _REGISTER_ARGUMENTS)
@@ -130,7 +131,7 @@ class LinuxProcess:
                 self._finish(-errno.ENOSYS)
                 return
             if call.words > len(words):
-                words = self._argument_words(int(state.gpr[2] == _INDIRECT), call.words)
+                words = self._argument_words(int(gpr[2] == _INDIRECT), call.words)
             arguments = call.arguments(words, self.memory.big_endian)
             if self._strace:
                 self._strace.begin(self.memory, call, arguments)
@@ -150,19 +151,18 @@ class LinuxProcess:
 
     def _argument_words(self, first: int, count: int) -> list[int]:
         """Argument words `first` … `first + count`: four in registers, the rest on the stack."""
-        state = self.vcpu.state
-        words = list(state.gpr[4:8])
+        words: list[int] = self._gpr[4:8]
         missing = first + count - _REGISTER_ARGUMENTS
         if missing > 0:
-            words += self.memory.words(state.gpr[29] + _STACK_ARGUMENTS, missing)
+            words += self.memory.words(self._gpr[29] + _STACK_ARGUMENTS, missing)
         return words[first : first + count]
 
     def _finish(self, result: int) -> None:
         """Give the guest its result (v0, a3) and go on behind the `syscall` instruction."""
-        state = self.vcpu.state
+        state, gpr = self.vcpu.state, self._gpr
         failed = -4096 < result < 0
-        state.gpr[7] = failed
-        state.gpr[2] = (guest_errno(-result) if failed else result) & 0xFFFF_FFFF
+        gpr[7] = failed
+        gpr[2] = (guest_errno(-result) if failed else result) & 0xFFFF_FFFF
         state.pc = state.branch_target if state.in_delay_slot else (state.pc + 4) & 0xFFFF_FFFF
         state.in_delay_slot = 0
 

@@ -47,6 +47,7 @@ class HostSignalSource:
     def __init__(self, signals: HostSignals, state: CpuState) -> None:
         self._signals: Final = signals
         self._state: Final = state
+        self._call: Final = signals.caller(state)
         self._caught: Final[set[int]] = set()
         self._before: Final[dict[int, Any]] = {}
 
@@ -78,7 +79,7 @@ class HostSignalSource:
 
     def call(self, name: str, *arguments: Any) -> int:
         """See `SignalSource`."""
-        return self._signals.call(self._state, NUMBERS[name], *arguments)
+        return self._call(NUMBERS[name], *arguments)
 
     def release(self) -> None:
         """See `SignalSource`."""

@@ -27,6 +27,7 @@ from dbt_disco.linux.signal_numbers import (
 )
 from dbt_disco.linux.signal_source import SignalSource
 from dbt_disco.linux.vcpu import Vcpu
+from runtime.host_signals import VALID_SIGNALS
 
 SIG_DFL: Final = 0
 SIG_IGN: Final = 1
@@ -129,7 +130,7 @@ class Signals:
     def _arrange(self, number: int) -> None:
         """Tell the host what to do with a signal, given what the guest wants."""
         host = host_signal(number)
-        if host is None or number in SYNCHRONOUS or host not in signal.valid_signals():  # the C library's own
+        if host not in VALID_SIGNALS or number in SYNCHRONOUS:
             return
         handler = self.action(number).handler
         if handler == SIG_IGN:

@@ -58,9 +58,26 @@ class SystemCall(NamedTuple):
     words: int
     restarts: bool
     """Whether SA_RESTART applies; else EINTR whenever a handler has run."""
+    signed: tuple[int, ...]
+    """Indices of the signed arguments."""
+    descriptors: tuple[int, ...]
+    """Indices of descriptors among the arguments."""
 
     def arguments(self, words: list[int], big_endian: bool) -> list[int]:
         """The Python integers for the argument words."""
+        if self.words == len(self.kinds):  # a word for each, as most calls have it
+            values = words[: self.words]
+            for index in self.signed:
+                if values[index] >> 31:
+                    values[index] -= 1 << 32
+        else:
+            values = self._wide_arguments(words, big_endian)
+        for index in self.descriptors:
+            if values[index] in own_descriptors:
+                raise OSError(errno.EBADF, "the descriptor is the runtime's own")
+        return values
+
+    def _wide_arguments(self, words: list[int], big_endian: bool) -> list[int]:
         values = []
         for kind, slot in zip(self.kinds, self.slots, strict=True):
             value = words[slot]
@@ -70,8 +87,6 @@ class SystemCall(NamedTuple):
                 value = value << 32 | words[slot + 1] if big_endian else value | words[slot + 1] << 32
             if kind.signed and value >> (bits - 1):
                 value -= 1 << bits
-            if kind.is_descriptor and value in own_descriptors:
-                raise OSError(errno.EBADF, "the descriptor is the runtime's own")
             values.append(value)
         return values
 
@@ -94,9 +109,13 @@ def system_call(name: str, *kinds: Kind, restarts: bool = True) -> Callable[[_Ha
         slots.append(position)
         position += kind.words
 
+    signed = tuple(index for index, kind in enumerate(kinds) if kind.signed)
+    descriptors = tuple(index for index, kind in enumerate(kinds) if kind.is_descriptor)
+
     def register(handler: _Handler) -> _Handler:
         assert name not in CALLS, f"system call {name} is implemented twice"
-        CALLS[name] = SystemCall(name, handler, kinds, tuple(slots), position, restarts)
+        call = SystemCall(name, handler, kinds, tuple(slots), position, restarts, signed, descriptors)
+        CALLS[name] = call
         return handler
 
     return register

@@ -119,13 +119,13 @@ def test_release_gives_the_old_action_back(signals: HostSignals, state: CpuState
 
 
 def test_calls_are_made_when_nothing_is_pending(signals: HostSignals, state: CpuState) -> None:
-    assert signals.call(state, GETPID) == os.getpid()
-    assert signals.call(state, READ, -1, None, 0) == -errno.EBADF
+    assert signals.caller(state)(GETPID) == os.getpid()
+    assert signals.caller(state)(READ, -1, None, 0) == -errno.EBADF
     reading, writing = os.pipe()
     try:
-        assert signals.call(state, WRITE, writing, b"text", 4) == 4
+        assert signals.caller(state)(WRITE, writing, b"text", 4) == 4
         buffer = ctypes.create_string_buffer(8)
-        assert signals.call(state, READ, reading, buffer, 8) == 4
+        assert signals.caller(state)(READ, reading, buffer, 8) == 4
         assert buffer.value == b"text"
     finally:
         os.close(reading)
@@ -136,12 +136,12 @@ def test_no_call_is_made_when_a_signal_is_pending(signals: HostSignals, state: C
     reading, writing = os.pipe()
     try:
         os.kill(os.getpid(), signal.SIGUSR1)
-        assert signals.call(state, WRITE, writing, b"text", 4) == NOT_MADE
+        assert signals.caller(state)(WRITE, writing, b"text", 4) == NOT_MADE
         os.set_blocking(reading, False)
         with pytest.raises(BlockingIOError):
             os.read(reading, 4)
         signals.take()
-        assert signals.call(state, WRITE, writing, b"text", 4) == 4
+        assert signals.caller(state)(WRITE, writing, b"text", 4) == 4
     finally:
         os.close(reading)
         os.close(writing)
@@ -191,7 +191,7 @@ def test_a_signal_interrupts_a_waiting_call_whenever_it_comes(
     results = {-errno.EINTR: 0, NOT_MADE: 0}
     for _ in range(3000):
         signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, 40e-6))
-        results[signals.call(state, READ, rescue[0], buffer, 1)] += 1  # KeyError: it was not interrupted
+        results[signals.caller(state)(READ, rescue[0], buffer, 1)] += 1  # KeyError: it was not interrupted
         (caught,) = signals.take()
         assert (caught.number, caught.code) == (signal.SIGALRM, SI_KERNEL)
     assert min(results.values()) > 100, "the timer should go off on both sides of the call"
@@ -212,6 +212,6 @@ def test_a_signal_from_another_thread_interrupts_too(
 
         thread = threading.Thread(target=send)
         thread.start()
-        assert signals.call(state, READ, rescue[0], buffer, 1) in (-errno.EINTR, NOT_MADE)
+        assert signals.caller(state)(READ, rescue[0], buffer, 1) in (-errno.EINTR, NOT_MADE)
         thread.join()
         assert [one.number for one in signals.take()] == [signal.SIGUSR1]

@@ -19,7 +19,7 @@ from dbt_disco.linux.system_call import (
     UINT,
     system_call,
 )
-from runtime.address_space import PAGE_MASK, PAGE_SIZE, USER_END, AddressSpace, page_end
+from runtime.address_space import PAGE_MASK, PAGE_SIZE, USER_END, AddressSpace, page_end, page_start
 
 if TYPE_CHECKING:
     from dbt_disco.linux.process import LinuxProcess
@@ -241,5 +241,11 @@ def munlockall(process: LinuxProcess) -> int:
 
 @system_call("cacheflush", POINTER, SIZE, INT)
 def cacheflush(process: LinuxProcess, address: int, length: int, caches: int) -> int:
-    """Nothing to do: stores to decoded code have dropped it already."""
-    return 0 if address + length <= USER_END else -errno.EFAULT
+    """Stores to decoded code have dropped it already, unless they went through another mapping of it."""
+    if address + length > USER_END:
+        return -errno.EFAULT
+    for region in process.space.regions.overlapping(address, address + length):
+        if region.shared:
+            first, last = max(region.start, address), min(region.end, address + length)
+            process.space.prepare_discard(page_start(first), last - page_start(first))
+    return 0
