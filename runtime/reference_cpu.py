@@ -155,10 +155,10 @@ class ReferenceCpu(ABC):
         if condition.number:
             self.store(address, value)
 
-    def report_faults_at(self, address: IntegerValue) -> None:
+    def report_faults_at(self, address: IntegerValue) -> None:  # noqa: B027
         """Faults are looked into when they have happened (`runtime.fault_address`)."""
 
-    def touch(self, address: IntegerValue) -> None:
+    def touch(self, address: IntegerValue) -> None:  # noqa: B027
         """User programs are let through everywhere."""
 
     def load_linked(self, address: IntegerValue) -> IntegerValue:

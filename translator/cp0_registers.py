@@ -60,6 +60,10 @@ CP0_REGISTERS: Final = (
 """Registers that are not here read 0 and ignore writes; SRSCtl among them, as there is one register set."""
 
 
+CONFIG1_FP: Final = 1
+"""Config1.FP: there is an FPU."""
+
+
 class Status:
     """Bits of Status (MIPS32 PRA vol. III, table 9.28)."""
 

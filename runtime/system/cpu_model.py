@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from translator.cp0_registers import Status
+from translator.cp0_registers import CONFIG1_FP, Status
 from translator.fcsr import FIR_24KF
 from translator.state import SECOND_LEVEL_SIZE, TLB_SIZE, CpuState
 from translator.system.second_level import EMPTY
@@ -18,7 +18,6 @@ _CONFIG0_BE: Final = 1 << 15
 _CACHES: Final = 1 << 22 | 4 << 19 | 3 << 16 | 1 << 13 | 4 << 10 | 3 << 7
 """Each: 128 sets x 32-byte lines = 4 KB a way, four ways."""
 _CONFIG1_MMU_SHIFT: Final = 25
-_CONFIG1_FP: Final = 1
 _CONFIG3_ULRI: Final = 1 << 13
 _CONFIG7_WII: Final = 1 << 31
 _PRID_24K: Final = 0x0001_9300
@@ -52,7 +51,7 @@ def reset(state: CpuState, model: CpuModel, *, big_endian: bool) -> None:
     state.ebase = 0x8000_0000
     state.prid = _PRID_24K
     state.config0 = _CONFIG0 | (_CONFIG0_BE if big_endian else 0)
-    state.config1 = _MORE | model.tlb_entries - 1 << _CONFIG1_MMU_SHIFT | _CACHES | int(model.has_fpu)
+    state.config1 = _MORE | model.tlb_entries - 1 << _CONFIG1_MMU_SHIFT | _CACHES | (CONFIG1_FP if model.has_fpu else 0)
     state.config2 = _MORE
     state.config3 = _CONFIG3_ULRI
     state.config7 = _CONFIG7_WII

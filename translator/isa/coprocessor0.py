@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from translator.algebra import SystemCpu, SystemOperation
-from translator.cp0_registers import CP0_REGISTERS, Cause, Cp0Register, Status
+from translator.cp0_registers import CONFIG1_FP, CP0_REGISTERS, Cause, Cp0Register, Status
 from translator.encoding import Flow, privileged_instruction
 
 
 def _write_status(cpu: SystemCpu, value: Any) -> None:
-    cpu.write("status", value)
+    has_fpu = (cpu.read("config1") & CONFIG1_FP).ne(0)
+    cpu.write("status", has_fpu.select(value, value & ~(Status.CU1 | Status.FR)))
     cpu.reconsider()
 
 

@@ -13,7 +13,7 @@ from tests.conformance.system.machines import BootCommand, QemuMalta, SystemMach
 
 GUESTS = Path(__file__).parents[3] / "guests"
 IMAGES = sorted(path.stem for path in (GUESTS / "system").glob("*.[cS]"))
-MACHINES = ("qemu",)
+MACHINES = ("qemu", "interpreter", "auto")
 """QEMU and engines of ours, by name."""
 
 NOT_ON_QEMU = {
@@ -44,6 +44,9 @@ QEMU_OPTIONS = {
 }
 """What QEMU needs to run some images as the manual says."""
 
+OUR_OPTIONS = {"no_fpu": "--cpu 24Kc"}
+"""The same for our machine."""
+
 PRINTED = {
     "halt": ["Halting."],
     "hello": ["Hello from bare metal."],
@@ -65,7 +68,7 @@ STATUS = {"monitor_call_power_off": 42}
 def machine(request: pytest.FixtureRequest, name: str, program: Callable[[str], str]) -> SystemMachine:
     """The machine of a name in MACHINES, as the image called `name` needs it."""
     if request.param != "qemu":
-        return BootCommand(request.param)
+        return BootCommand(request.param, OUR_OPTIONS.get(name, ""))
     if name in NOT_ON_QEMU:
         pytest.skip(NOT_ON_QEMU[name])
     options = QEMU_OPTIONS.get(name, "-cpu 24Kf")
