@@ -22,8 +22,8 @@ from translator.native_cpu import field_pointer, load_field, store_field
 from translator.predecode import (
     COUNTER_OFFSET,
     ENTRY_SIZE,
-    SYSTEM_HOT_THRESHOLD,
     LAST_TARGET_OFFSET,
+    SYSTEM_HOT_THRESHOLD,
     coprocessor_unusable_symbol,
     reserved_in_coprocessor_symbol,
 )
