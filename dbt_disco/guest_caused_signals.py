@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from dbt_disco.linux.signal_source import CaughtSignal, SignalSource
+    from dbt_disco.linux.signal_source import SignalSource
+    from runtime.host_signals import CaughtSignal
     from translator.state import CpuState
 
 GUEST_CAUSED: Final = frozenset(
@@ -25,6 +26,11 @@ class GuestCausedSignals:
     def __init__(self, source: SignalSource, state: CpuState) -> None:
         self._source = source
         self._state = state
+
+    def attach(self) -> None:
+        """See `SignalSource`."""
+        if _is_main_thread():
+            self._source.attach()
 
     def catch(self, number: int) -> None:
         """See `SignalSource`."""
@@ -51,12 +57,20 @@ class GuestCausedSignals:
         caught = self._source.take()
         for other in caught:
             if other.number not in GUEST_CAUSED:
-                self._state.pending_signals |= 1 << other.number
+                self._state.pending_signals |= 1 << other.number % 64
         return [one for one in caught if one.number in GUEST_CAUSED]
+
+    def call(self, name: str, *arguments: Any) -> int:
+        """See `SignalSource`."""
+        return self._source.call(name, *arguments)
 
     def release(self) -> None:
         """See `SignalSource`."""
         self._source.release()
 
     def _concerns(self, number: int) -> bool:
-        return number in GUEST_CAUSED and threading.current_thread() is threading.main_thread()
+        return number in GUEST_CAUSED and _is_main_thread()
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbt_disco.engine import native_vcpu
+from runtime.host_signals import host_signals
 
 if TYPE_CHECKING:
     from dbt_disco.engine import AnyVcpu
@@ -26,12 +27,13 @@ def keyboard_interrupts(vcpu: AnyVcpu) -> Iterator[None]:
     if native is None or not handled or threading.current_thread() is not threading.main_thread():
         yield
         return
-    native.attach()
-    native.native.host_faults.catch(signal.SIGINT)
+    signals = host_signals()
+    signals.bind(vcpu.state)
+    signals.catch(signal.SIGINT)
     try:
         yield
     finally:
-        native.native.host_faults.release(signal.SIGINT)
+        signals.release(signal.SIGINT)
 
 
 def raise_interrupt(vcpu: AnyVcpu) -> None:
@@ -39,11 +41,9 @@ def raise_interrupt(vcpu: AnyVcpu) -> None:
     bit = 1 << signal.SIGINT
     if vcpu.state.pending_signals & bit:
         vcpu.state.pending_signals &= ~bit
-        native = native_vcpu(vcpu)
-        assert native is not None
-        native.native.host_faults.release(signal.SIGINT)
+        host_signals().release(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
-        native.native.host_faults.catch(signal.SIGINT)
+        host_signals().catch(signal.SIGINT)
 
 
 class TimeLimit:

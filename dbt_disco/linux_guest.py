@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dbt_disco.engine import make_vcpu, native_vcpu
+from dbt_disco.engine import make_vcpu
 from dbt_disco.linux.load_error import LoadError
 from dbt_disco.linux.loader import load_program
 from dbt_disco.linux.process import LinuxProcess
-from dbt_disco.linux.signal_source import PythonSignalSource, SignalSource
+from dbt_disco.linux.signal_source import HostSignalSource, SignalSource
 from runtime.address_space import AddressSpace
+from runtime.host_signals import host_signals
 
 if TYPE_CHECKING:
     from dbt_disco.engine import AnyVcpu
@@ -25,9 +26,8 @@ class LinuxGuest:
     """A program loaded into an address space of its own, its vCPU, and its process.
 
     `observer` puts something between vCPU and process: it gets the vCPU and returns what the process is to
-    run in its place; `signal_filter` likewise for the source of host signals. `python_signals` has these
-    come by way of Python, for observers that never stay in native code long. Raises `LoadError`, also when
-    the host denies the address space.
+    run in its place; `signal_filter` likewise for the source of host signals. Raises `LoadError`, also when the
+    host denies the address space.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class LinuxGuest:
         strace: Strace | None = None,
         observer: Callable[[AnyVcpu], PersonalityVcpu] | None = None,
         signal_filter: Callable[[SignalSource, CpuState], SignalSource] | None = None,
-        python_signals: bool = False,
+        use_cache: bool = True,
         **native_options: Any,
     ) -> None:
         try:
@@ -52,15 +52,17 @@ class LinuxGuest:
                 engine,
                 big_endian=self.program.big_endian,
                 wide_fpu=self.program.wide_fpu,
+                use_cache=use_cache,
                 **{"program_key": os.path.realpath(program), **native_options},
             )
+            signals = host_signals(use_cache=use_cache)
         except OSError as error:
             raise LoadError(
                 program, f"no room for its address space: {error.strerror}; see ulimit -v"
             ) from None
         self.observed = observer(self.vcpu) if observer else self.vcpu
         """What the process runs on: the vCPU, or what the observer has put before it."""
-        signal_source = self._signal_source(self.observed if python_signals else None)
+        signal_source: SignalSource = HostSignalSource(signals, self.vcpu.state)
         if signal_filter is not None:
             signal_source = signal_filter(signal_source, self.vcpu.state)
         self.process = LinuxProcess(
@@ -79,16 +81,6 @@ class LinuxGuest:
         """Give everything back to the host."""
         self.vcpu.close()
         self.space.close()
-
-    def _signal_source(self, asked: PersonalityVcpu | None) -> SignalSource:
-        """The source of host signals; `asked` is asked to stop by Python's handlers."""
-        native = native_vcpu(self.vcpu)
-        if native is None or asked is not None:
-            return PythonSignalSource((asked or self.vcpu).request_stop)
-        from dbt_disco.linux.native_signal_source import NativeSignalSource
-
-        native.attach()
-        return NativeSignalSource(native.native.host_faults, native.state)
 
 
 def guest_environment(changes: Sequence[str]) -> list[bytes]:

@@ -11,6 +11,7 @@ from translator.state import CpuState, Stop
 if TYPE_CHECKING:
     from dbt_disco.engine import AnyVcpu
     from runtime.address_space import AddressSpace
+    from runtime.tier_sampler import TierSampler
 
 
 class ObservedVcpu:
@@ -50,14 +51,19 @@ class ObservedVcpu:
 
 
 class TimedVcpu(ObservedVcpu):
-    """Counts the seconds that its engine runs."""
+    """Counts the seconds that its engine runs, and samples what it runs in native code."""
 
-    def __init__(self, vcpu: AnyVcpu) -> None:
+    def __init__(self, vcpu: AnyVcpu, *, use_cache: bool = True) -> None:
         super().__init__(vcpu)
         self.seconds = 0.0
+        self.sampler: TierSampler | None = None
+        """Of a native engine: of the thread that makes it."""
         native = native_vcpu(vcpu)
         if native is not None:
+            from runtime.tier_sampler import TierSampler  # late: few runs are measured
+
             native.measure_native_time()
+            self.sampler = TierSampler(native.native, use_cache=use_cache)
 
     def run(self) -> Stop:
         """As the vCPU's."""

@@ -3,7 +3,7 @@
 Exact: the instructions of each tier (counted by the guest's clock, and again where translated code is
 entered and left), the time in native code, in the engine's own Python code (decoding, installing
 translations), in system calls and signals, and before the run; the processor time of the compile worker.
-Native time is not split between the tiers: reading a clock at every change of tier would distort it.
+How native time is shared between the tiers is an estimate, from samples: see `runtime.tier_sampler`.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def measure(
         statistics["failures"] = native.translations.failures
         worker = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds["native"] = native.native_seconds
+        _divide_native_time(timed, statistics, seconds)
         seconds["engine"] = timed.seconds - native.native_seconds
         seconds["compile_worker"] = worker.ru_utime + worker.ru_stime
     else:
@@ -63,6 +64,18 @@ def measure(
     seconds["system_calls"] = run_seconds - timed.seconds
     statistics["seconds"] = {name: round(value, 6) for name, value in seconds.items()}
     return statistics
+
+
+def _divide_native_time(timed: TimedVcpu, statistics: dict[str, Any], seconds: dict[str, float]) -> None:
+    """By tier, if there are samples that tell."""
+    sampler = timed.sampler
+    assert sampler is not None
+    sampler.stop()
+    statistics["samples"] = sampler.samples
+    share = sampler.interpreter_share
+    if share is not None:
+        seconds["interpreter"] = share * seconds["native"]
+        seconds["translated"] = (1 - share) * seconds["native"]
 
 
 def as_json(statistics: dict[str, Any]) -> str:
@@ -80,6 +93,9 @@ TITLES: Final = (
     ("seconds in all", "seconds.total"),
     ("  before the guest ran", "seconds.start_up"),
     ("  in native code", "seconds.native"),
+    ("    of the interpreter, estimated", "seconds.interpreter"),
+    ("    of translations, estimated", "seconds.translated"),
+    ("    samples for that", "samples"),
     ("  in the engine's Python code", "seconds.engine"),
     ("  in system calls and signals", "seconds.system_calls"),
     ("  of the compile worker, meanwhile", "seconds.compile_worker"),

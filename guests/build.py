@@ -244,16 +244,16 @@ def build_image(program: Program, runtime: Path, root: Path) -> None:
 def build(chosen: list[Program], musl_source: Path | None, root: Path) -> None:
     """Build the chosen programs into `root`, a repository or an empty directory."""
     images = [program for program in chosen if program.is_image]
-    programs = [program for program in chosen if not program.is_image]
-    source = find_musl(musl_source) if programs else Path()
-    musl = {target: build_musl(target, source) for target in {program.target for program in programs}}
+    hosted = [program for program in chosen if not program.is_image]
+    source = find_musl(musl_source) if hosted else Path()
+    musl = {target: build_musl(target, source) for target in {program.target for program in hosted}}
     with tempfile.TemporaryDirectory(prefix="guests-") as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
         runtime = {
             target: build_image_runtime(target, Path(scratch))
             for target in {image.target for image in images}
         }
         builds = [pool.submit(build_image, image, runtime[image.target], root) for image in images]
-        builds += [pool.submit(build_program, each, musl[each.target], root) for each in programs]
+        builds += [pool.submit(build_program, each, musl[each.target], root) for each in hosted]
         for future in builds:
             future.result()
 

@@ -1,10 +1,10 @@
-"""Host signals while native code runs: faults end the native call, other signals ask it to stop.
+"""Host faults while native code runs (SIGSEGV, SIGBUS): they end the native call.
 
-Both handlers are LLVM IR. The fault handler copies what is needed to find the guest's registers into the CPU
-state and jumps back into `enter` by longjmp; the other one notes the signal and makes the next branch leave.
-A store to a page that was only write-protected because it holds decoded code is let through: the handler empties
-the page's predecoded entries and asks native code to stop at the next branch, where Python drops the rest. Only
-code that could itself lie on that page is precise at its stores, and then takes the first way.
+The handler is LLVM IR. It copies what is needed to find the guest's registers into the CPU state and jumps back
+into `enter` by longjmp. A store to a page that was only write-protected because it holds decoded code is let
+through: the handler empties the page's predecoded entries and asks native code to stop at the next branch, where
+Python drops the rest. Only code that could itself lie on that page is precise at its stores, and then takes the
+first way.
 The state of the running vCPU is thread-specific data, so that a process can have several.
 """
 
@@ -13,9 +13,10 @@ from __future__ import annotations
 import ctypes
 import platform
 import signal
-from typing import Any, Final
+from typing import Final
 
 from runtime.address_space import CODE, WRITE
+from runtime.signal_actions import ACTION_SIZE, SignalActions
 from translator.state import OFFSET, CpuState
 
 # struct ucontext of x86-64 Linux: general registers, then the pointer to the floating-point state.
@@ -40,7 +41,6 @@ _CONSTANT_NAMES: Final = (
     "longjmp",
     "sigaction",
     "old_actions",
-    "default_state",
     "mprotect",
     "memset",
     "precise_start",
@@ -62,7 +62,7 @@ def _copies(field: str, source: str, step: int, count: int) -> str:
     return "\n".join(lines)
 
 
-FAULT_HANDLERS_IR: Final = f"""\
+FAULT_HANDLER_IR: Final = f"""\
 @{CONSTANTS} = dso_local global [{len(_CONSTANT_NAMES)} x i64] zeroinitializer
 
 define void @host_fault(i32 %signal, ptr %info, ptr %context) nounwind {{
@@ -139,7 +139,7 @@ store_to_code:
 foreign:
   %sigaction = {_constant("sigaction")}
   %old = {_constant("old_actions")}
-  %distance = mul i32 %signal, {152}
+  %distance = mul i32 %signal, {ACTION_SIZE}
   %old.at = getelementptr i8, ptr %old, i32 %distance
   %restored = call i32 %sigaction(i32 %signal, ptr %old.at, ptr null)
   ret void
@@ -160,39 +160,11 @@ guest:
   call void %longjmp(ptr %buffer, i32 1) noreturn
   unreachable
 }}
-
-define void @host_signal(i32 %signal, ptr %info, ptr %context) nounwind {{
-  %state = {_constant("default_state")}
-  %pending = getelementptr i8, ptr %state, i64 {OFFSET["pending_signals"]}
-  %number = zext i32 %signal to i64
-  %bit = shl i64 1, %number
-  %before = atomicrmw or ptr %pending, i64 %bit seq_cst
-  %limit = getelementptr i8, ptr %state, i64 {OFFSET["limit"]}
-  store atomic i64 0, ptr %limit seq_cst, align 8
-  ret void
-}}
 """
 
 
-class _SignalAction(ctypes.Structure):
-    """glibc's struct sigaction on x86-64 Linux."""
-
-    _fields_ = [
-        ("handler", ctypes.c_void_p),
-        ("mask", ctypes.c_uint8 * 128),
-        ("flags", ctypes.c_int),
-        ("restorer", ctypes.c_void_p),
-    ]
-
-
-_SA_SIGINFO: Final = 4
-_SA_RESTART: Final = 0x1000_0000
-_SA_NODEFER: Final = 0x4000_0000
-_SIGNALS: Final = 65
-
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.pthread_setspecific.argtypes = [ctypes.c_uint, ctypes.c_void_p]
-_libc.sigaction.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
 
 
 def function_address(name: str) -> int:
@@ -201,27 +173,25 @@ def function_address(name: str) -> int:
 
 
 class HostFaults:
-    """The two signal handlers, given their host addresses in the code arena."""
+    """The handler of both signals, given its host address in the code arena."""
 
-    def __init__(self, fault_handler: int, signal_handler: int) -> None:
+    def __init__(self, handler: int) -> None:
         if platform.machine() != "x86_64":
             raise OSError(f"host faults on {platform.machine()} are not known; only x86_64 is")
-        self._fault_handler = fault_handler
-        self._signal_handler = signal_handler
-        self._old_actions = (_SignalAction * _SIGNALS)()
+        self._handler = handler
+        self._actions: Final = SignalActions()
         self._key = ctypes.c_uint()
         if _libc.pthread_key_create(ctypes.byref(self._key), None):
             raise OSError("no thread-specific key is left")
 
-    def constants(self, default_state: CpuState, precise_start: int) -> bytes:
-        """The contents of the handlers' table of constants."""
+    def constants(self, precise_start: int) -> bytes:
+        """The contents of the handler's table of constants."""
         values = {
             "pthread_getspecific": function_address("pthread_getspecific"),
             "key": self._key.value,
             "longjmp": function_address("_longjmp"),
             "sigaction": function_address("sigaction"),
-            "old_actions": ctypes.addressof(self._old_actions),
-            "default_state": ctypes.addressof(default_state),
+            "old_actions": ctypes.addressof(self._actions.old),
             "mprotect": function_address("mprotect"),
             "memset": function_address("memset"),
             "precise_start": precise_start,
@@ -231,37 +201,8 @@ class HostFaults:
     def install(self) -> None:
         """Catch faults from now on, in every thread that has been `bind` to a state."""
         for number in (signal.SIGSEGV, signal.SIGBUS):
-            self._set(number, self._fault_handler, _SA_SIGINFO | _SA_NODEFER)
+            self._actions.set(number, self._handler)
 
     def bind(self, state: CpuState) -> None:
         """The calling thread runs the vCPU of `state`."""
         _libc.pthread_setspecific(self._key, ctypes.addressof(state))
-
-    def catch(self, number: int, *, restart: bool = False) -> None:
-        """Note host signal `number` in `pending_signals` when it arrives, and leave native code."""
-        self._set(number, self._signal_handler, _SA_SIGINFO | (_SA_RESTART if restart else 0))
-
-    def release(self, number: int) -> None:
-        """Give signal `number` the action it had before."""
-        self._check(_libc.sigaction(number, ctypes.byref(self._old_actions[number]), None), number)
-
-    def set_action(self, number: int, handler: int, flags: int) -> None:
-        """Have a handler of generated code answer signal `number`."""
-        self._set(number, handler, flags)
-
-    def _set(self, number: int, handler: int, flags: int) -> None:
-        action = _SignalAction(handler=handler, flags=flags)
-        # Keep the first old action: catching twice must not make our own handler the one to go back to.
-        old: Any = ctypes.byref(self._old_actions[number])
-        if (
-            self._old_actions[number].handler == handler
-            or self._old_actions[number].flags
-            or self._old_actions[number].handler
-        ):
-            old = None
-        self._check(_libc.sigaction(number, ctypes.byref(action), old), number)
-
-    def _check(self, result: int, number: int) -> None:
-        if result:
-            error = ctypes.get_errno()
-            raise OSError(error, f"sigaction of signal {number} failed")

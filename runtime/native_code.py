@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from runtime.code_arena import CodeArena
 from runtime.disk_cache import DiskCache
-from runtime.host_faults import CONSTANTS, FAULT_HANDLERS_IR, HostFaults
+from runtime.host_faults import CONSTANTS, FAULT_HANDLER_IR, HostFaults
 from runtime.object_loader import LoadedObject, ObjectError, load_object
 from translator.state import CpuState
 
@@ -39,12 +39,9 @@ class NativeCode:
         )
         assert self.interpreter.symbols["first_handler"] == 0, "handler offset 0 must decode"
         self.handlers: Final = self.interpreter.symbols
-        handlers = _load_routine("host-faults", FAULT_HANDLERS_IR, self.arena, cache)
-        self._constants_at = handlers.symbols[CONSTANTS]
-        self.host_faults: Final = HostFaults(
-            self.arena.base + handlers.symbols["host_fault"],
-            self.arena.base + handlers.symbols["host_signal"],
-        )
+        handler = load_routine("host-faults", FAULT_HANDLER_IR, self.arena, cache).symbols
+        self._constants_at = handler[CONSTANTS]
+        self.host_faults: Final = HostFaults(self.arena.base + handler["host_fault"])
         enter_type = ctypes.CFUNCTYPE(
             ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64
         )
@@ -54,7 +51,7 @@ class NativeCode:
     def attach(self, state: CpuState) -> None:
         """Catch the host faults of the calling thread for the vCPU of `state`."""
         precise_start = self.arena.base + self.arena.precise_start
-        self.arena.write(self._constants_at, self.host_faults.constants(state, precise_start))
+        self.arena.write(self._constants_at, self.host_faults.constants(precise_start))
         self.host_faults.bind(state)
         self.host_faults.install()
 
@@ -63,7 +60,7 @@ class NativeCode:
         from runtime import worker_process  # late: most short runs need none
 
         if not self._start_routine:
-            loaded = _load_routine("start-worker", worker_process.ROUTINE_IR, self.arena, self._cache)
+            loaded = load_routine("start-worker", worker_process.ROUTINE_IR, self.arena, self._cache)
             self._start_routine = self.arena.base + loaded.symbols[worker_process.ROUTINE]
         return worker_process.WorkerProcess(self._start_routine, command)
 
@@ -76,7 +73,7 @@ class NativeCode:
         from runtime.system import host_timer  # late: programs need none
 
         if not self._timer_handler:
-            loaded = _load_routine("host-timer", host_timer.HANDLER_IR, self.arena, self._cache)
+            loaded = load_routine("host-timer", host_timer.HANDLER_IR, self.arena, self._cache)
             self._timer_handler = self.arena.base + loaded.symbols[host_timer.HANDLER]
         return self._timer_handler
 
@@ -110,8 +107,8 @@ def _interpreter_ir(big_endian: bool, kind: Kind) -> str:
     return handlers_ir(big_endian, kind == "profiler")
 
 
-def _load_routine(name: str, ir: str, arena: CodeArena, cache: DiskCache) -> LoadedObject:
-    """Of the runtime's own, which the cache's key knows nothing about: it goes by the IR."""
+def load_routine(name: str, ir: str, arena: CodeArena, cache: DiskCache) -> LoadedObject:
+    """A routine of the runtime's own, which the cache's key knows nothing about: it goes by the IR."""
     return _load_or_compile(f"{name}-{zlib.crc32(ir.encode()):08x}.o", lambda: ir, arena, cache)
 
 

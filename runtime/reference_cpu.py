@@ -155,6 +155,12 @@ class ReferenceCpu(ABC):
         if condition.number:
             self.store(address, value)
 
+    def report_faults_at(self, address: IntegerValue) -> None:
+        """Faults are looked into when they have happened (`runtime.fault_address`)."""
+
+    def touch(self, address: IntegerValue) -> None:
+        """User programs are let through everywhere."""
+
     def load_linked(self, address: IntegerValue) -> IntegerValue:
         if address.number & 3:
             raise GuestException(ExceptionCode.ADEL, bad_address=address.number)

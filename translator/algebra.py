@@ -205,6 +205,12 @@ class Cpu(Protocol):
     def store_if(self, condition: Any, address: Any, value: Any) -> None:
         """Store, or touch nothing at all."""
 
+    def report_faults_at(self, address: Any) -> None:
+        """The address that this instruction's accesses are for, though they are to others around it."""
+
+    def touch(self, address: Any) -> None:
+        """Translate `address` as a load would, but load nothing. User programs are let through everywhere."""
+
     def load_linked(self, address: Any) -> Any:
         """A 32-bit load that starts an atomic read-modify-write."""
 

@@ -233,6 +233,12 @@ class RecordingCpu:
         assert condition.width == 1
         self.stores = True
 
+    def report_faults_at(self, address: UnknownValue) -> None:
+        pass
+
+    def touch(self, address: UnknownValue) -> None:
+        pass
+
     def load_linked(self, address: UnknownValue) -> UnknownValue:
         self.loads = True
         self.writes |= _LINK

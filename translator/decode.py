@@ -160,6 +160,7 @@ CANONICAL_MNEMONICS: Final[dict[str, tuple[str, ...]]] = {
     "jalr.hb": ("jalr",),
     "rdhwr": _variants("rdhwr"),
     "cfc1": _variants("cfc1"),
+    "cache": _variants("cache"),
     "mfc0": _variants("mfc0"),
     "mtc0": _variants("mtc0"),
     "ctc1": _variants("ctc1"),

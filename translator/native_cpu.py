@@ -99,6 +99,12 @@ class NativeCpu(FloatLowering):
         self.builder.emit(f"br label %{done}")
         self.builder.block(done)
 
+    def report_faults_at(self, address: IrValue) -> None:
+        """A host fault is looked into when it has happened (`runtime.fault_address`)."""
+
+    def touch(self, address: IrValue) -> None:
+        """User programs are let through everywhere."""
+
     def load_linked(self, address: IrValue) -> IrValue:
         self.trap_if((address & 3).ne(0), ExceptionCode.ADEL, address)
         value = self.load(address, 32)

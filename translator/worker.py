@@ -31,6 +31,8 @@ from translator.translation import Mode, Translation
 from translator.worker_messages import Extent, receive, send
 
 GLUE_INSTRUCTIONS = 300
+SYSTEM_WARM = 500
+"""Heat from which an address of a virtual machine belongs in a region: its counters start so much later to matter."""
 STATIC_INSTRUCTIONS = 48
 """Size of a region found without a profile."""
 
@@ -143,7 +145,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
                 decode=decoder,
             )
         else:
-            profile = Profile(word, code.heat, decode=decoder)
+            warm = SYSTEM_WARM if mode.system else Profile.warm
+            profile = Profile(word, code.heat, warm=warm, decode=decoder)
         try:
             send(answers, ("translation", translate(seed, mode, code, profile)))
         except (EOFError, BrokenPipeError):

@@ -96,7 +96,7 @@ def _check(options: argparse.Namespace) -> None:
     needed = {"rich": True, "matplotlib": options.plot is not None}
     for module, wanted in needed.items():
         if wanted and importlib.util.find_spec(module) is None:
-            raise ValueError(f"the Python package {module} is not installed; pip install 'dbt-disco[bench]'")
+            raise ValueError(f"the Python package {module} is not installed; pip install {module}")
     if options.plot is not None and options.plot.suffix not in PLOT_SUFFIXES:
         raise ValueError(f"--plot {options.plot}: the name must end in {' or '.join(PLOT_SUFFIXES)}")
     for path in (options.json, options.plot):

@@ -66,17 +66,19 @@ def add_parser(subparsers: Any) -> ArgumentParser:
 def execute(options: Any) -> int:
     """Write the listings to standard output as they are made."""
     from dbt_disco.dump.guest_code import GuestCode
-    from dbt_disco.dump.symbols import load_bias, read_symbols
+    from dbt_disco.dump.symbols import code_sections, load_bias, read_symbols
 
     guest = _load(options)
     code = GuestCode(guest)
     path = guest.program.path
     mapped = [region.start for region in guest.space.regions if region.name == os.fsdecode(path)]
-    symbols = read_symbols(path, load_bias(path, min(mapped)))
+    bias = load_bias(path, min(mapped))
+    symbols = read_symbols(path, bias)
+    sections = code_sections(path, bias)
     if options.hot:
         _profile(guest)
         code.take_profile()
-    listings = _listings(code, symbols, guest, options)
+    listings = _listings(code, symbols, sections, guest, options)
     if options.format == "json":
         _write_json(os.fsdecode(path), listings)
     else:
@@ -125,17 +127,25 @@ def _output_to_errors() -> Iterator[None]:
             close_own(copy)
 
 
-def _listings(code: GuestCode, symbols: SymbolTable, guest: LinuxGuest, options: Any) -> Iterator[Listing]:
+def _listings(
+    code: GuestCode,
+    symbols: SymbolTable,
+    sections: list[tuple[int, int]],
+    guest: LinuxGuest,
+    options: Any,
+) -> Iterator[Listing]:
     from dbt_disco.dump.listing import STAGES, make_listing
     from translator.translation import Mode
 
     mode = Mode(big_endian=guest.vcpu.big_endian, wide_fpu=guest.vcpu.wide_fpu)
     stages = options.stage or list(STAGES)
-    for region in _regions(code, symbols, options):
+    for region in _regions(code, symbols, sections, options):
         yield make_listing(code, region, mode, stages, symbols.name_of(region.seed))
 
 
-def _regions(code: GuestCode, symbols: SymbolTable, options: Any) -> Iterator[Region]:
+def _regions(
+    code: GuestCode, symbols: SymbolTable, sections: list[tuple[int, int]], options: Any
+) -> Iterator[Region]:
     from dbt_disco.dump import selection
 
     if options.symbol is not None:
@@ -144,7 +154,7 @@ def _regions(code: GuestCode, symbols: SymbolTable, options: Any) -> Iterator[Re
         return selection.by_address(code, options.address)
     if options.hot:
         return selection.hottest(code, options.hot)
-    return selection.everything(code)
+    return selection.everything(code, sections)
 
 
 def _write_text(listings: Iterator[Listing]) -> None:

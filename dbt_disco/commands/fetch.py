@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbt_disco.command_error import CommandError
-from dbt_disco.debian.fetch_error import FetchError
 from dbt_disco.debian.packages import ARCHITECTURE, SUITE
 
 if TYPE_CHECKING:
@@ -45,8 +44,6 @@ def execute(options: Any) -> int:
     if guest.missing():
         try:
             _fetch(guest, options)
-        except FetchError as error:
-            raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(f"{error.filename or guest.directory}: {error.strerror or error}") from error
     else:

@@ -135,7 +135,6 @@ def _guest(options: Any) -> LinuxGuest:
         strace=_strace() if options.strace else None,
         observer=_observer(options),
         use_cache=not options.no_cache,
-        python_signals=bool(options.lockstep),
         count_instructions=bool(options.stats or options.trace or options.lockstep),
         precise_faults=bool(options.trace or options.lockstep),
     )
@@ -159,7 +158,7 @@ def _observer(options: Any) -> Any:
     if options.stats:
         from dbt_disco.observed_vcpu import TimedVcpu
 
-        return TimedVcpu
+        return partial(TimedVcpu, use_cache=not options.no_cache)
     return None
 
 

@@ -34,7 +34,7 @@ def fetch_debian(guest: GuestFiles, source: ArchiveSource | None, progress: Prog
 
     Raises FetchError, and OSError if the directory cannot be written.
     """
-    guest.directory.mkdir(parents=True, exist_ok=True)
+    guest.packages.mkdir(parents=True, exist_ok=True)
     with _only_one(guest.directory):
         packages = find_packages(guest.packages)
         if packages is None:
@@ -63,7 +63,8 @@ def _make_missing(guest: GuestFiles, packages: PackageSet, work: Path, progress:
 
 def _make_root_disk(image: Path, packages: PackageSet, tree: Path, progress: Progress) -> None:
     files = RootFileSystem(tree)
-    files.install(packages.user_land, progress.step("root disk: files"))
+    files.unpack(packages.user_land, progress.step("root disk: files"))
+    files.configure()
     progress.step("root disk: image")
     size = tree_size(tree) + _FREE_SPACE
     make_ext4_image(tree, files.owners, image, -(-size // _SIZE_UNIT) * _SIZE_UNIT)

@@ -12,12 +12,18 @@ from typing import Final
 from dbt_disco.debian import deb_file
 from dbt_disco.debian.fetch_error import FetchError
 
-MODULES: Final = (
-    *("virtio", "virtio_ring", "virtio_mmio", "virtio_blk"),
+_BUS: Final = ("virtio", "virtio_ring")
+_DRIVERS: Final = (
+    "virtio_blk",
     *("crc16", "crc32c_generic", "mbcache", "jbd2", "ext4"),
     *("virtio_balloon", "failover", "net_failover", "virtio_net", "virtio-rng", "virtio_console"),
 )
+
+MODULES: Final = (*_BUS, "virtio_mmio", *_DRIVERS)
 """What Debian's generic kernel needs to use the platform's devices and the root disk, in the order to load them."""
+
+MALTA_MODULES: Final = (*_BUS, "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", *_DRIVERS)
+"""The same on QEMU's Malta, where virtio devices are on the PCI bus."""
 
 
 @dataclass(frozen=True)

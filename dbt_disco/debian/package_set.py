@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from dbt_disco.debian.apt import Apt, ArchiveSource, apt_is_installed
@@ -10,6 +11,7 @@ from dbt_disco.debian.packages import (
     ARCHITECTURE,
     BUSYBOX,
     DEPENDENCIES,
+    GENERIC_FLAVOUR,
     KERNEL_PREFIX,
     NOT_IN_GUEST,
     SUITE,
@@ -19,36 +21,45 @@ from dbt_disco.debian.packages import (
 from dbt_disco.debian.progress import Progress
 
 
+@dataclass(frozen=True)
 class PackageSet:
-    """Package files by name."""
+    """The files of the packages that the guest is made of."""
 
-    def __init__(self, files: dict[str, Path]) -> None:
-        """Raises FetchError if there is no kernel."""
-        kernel = newest_kernel(list(files))
-        if kernel is None:
-            raise FetchError(f"no package {KERNEL_PREFIX}*; {_by_hand(None)}")
-        self.kernel = files[kernel]
-        self.busybox = files[BUSYBOX]
-        self.user_land = [path for name, path in sorted(files.items()) if not name.startswith(KERNEL_PREFIX)]
-        """What goes onto the root disk, busybox among it."""
+    kernel: Path
+    busybox: Path
+    user_land: list[Path]
+    """What goes onto the root disk, busybox among it."""
 
 
 def find_packages(directory: Path) -> PackageSet | None:
     """The packages in a directory; None unless all are there, whoever has put them there.
 
-    Raises FetchError if there are two versions of one.
+    Further packages go onto the root disk, too. Raises FetchError if there are two versions of one.
     """
+    names = [_name(path) for path in directory.glob("*.deb")]
+    if newest_kernel(names) is None or not set(names).issuperset(_without_kernel()):
+        return None
+    return _package_set(directory)
+
+
+def _package_set(directory: Path) -> PackageSet:
+    """All packages in a directory, the kernel and busybox among them."""
     files: dict[str, Path] = {}
     for path in sorted(directory.glob("*.deb")):
-        name = path.name.partition("_")[0]
-        if name in files:
+        other = files.setdefault(_name(path), path)
+        if other is not path:
             raise FetchError(
-                f"{directory}: two versions of {name}: {files[name].name} and {path.name}; remove one"
+                f"{directory}: two versions of a package, {other.name} and {path.name}; remove one"
             )
-        files[name] = path
-    if newest_kernel(list(files)) is None or any(name not in files for name in _without_kernel()):
-        return None
-    return PackageSet(files)
+    kernel = newest_kernel(files)
+    assert kernel is not None
+    user_land = [path for name, path in files.items() if not name.startswith(KERNEL_PREFIX)]
+    return PackageSet(files[kernel], files[BUSYBOX], user_land)
+
+
+def _name(path: Path) -> str:
+    """The package's name, from its file's: NAME_VERSION_ARCHITECTURE.deb."""
+    return path.name.partition("_")[0]
 
 
 def download_packages(
@@ -82,17 +93,18 @@ def download_packages(
     needed = apt.needed(wanted)
     megabytes = sum(package.size for package in needed) // 1_000_000
     apt.download(wanted, directory, progress.step(f"{len(needed)} packages, {megabytes} MB"))
-    files = {package.file_name.partition("_")[0]: directory / package.file_name for package in needed}
-    for outdated in set(directory.glob("*.deb")) - set(files.values()):
-        outdated.unlink()
-    return PackageSet(files)
+    files = {_name(Path(package.file_name)): package.file_name for package in needed}
+    for path in directory.glob("*.deb"):
+        if files.get(_name(path), path.name) != path.name:
+            path.unlink()  # from an earlier, unfinished download
+    return _package_set(directory)
 
 
 def _without_kernel() -> list[str]:
     return sorted({BUSYBOX, *USER_LAND, *DEPENDENCIES})
 
 
-def _by_hand(directory: Path | None) -> str:
-    names = ", ".join((f"{KERNEL_PREFIX}*-mips32r2el (the newest)", *_without_kernel()))
-    where = f" to {directory}" if directory else ""
-    return f"download these packages of Debian {SUITE} ({ARCHITECTURE} or all){where} and run this again: {names}"
+def _by_hand(directory: Path) -> str:
+    names = ", ".join((f"{KERNEL_PREFIX}*-{GENERIC_FLAVOUR} (the newest)", *_without_kernel()))
+    origin = f"Debian {SUITE} ({ARCHITECTURE} or all)"
+    return f"download these packages of {origin} to {directory} and run this again: {names}"

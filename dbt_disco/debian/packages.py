@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 SUITE: Final = "bookworm"
@@ -11,8 +12,10 @@ SUITE: Final = "bookworm"
 ARCHITECTURE: Final = "mipsel"
 
 KERNEL_PREFIX: Final = "linux-image-6.1.0-"
-KERNEL_PATTERN: Final = re.compile(re.escape(KERNEL_PREFIX) + r"(\d+)-mips32r2el")
-"""A kernel package of the generic flavour; the group is the number that rises with every new kernel."""
+GENERIC_FLAVOUR: Final = "mips32r2el"
+"""The kernel for any MIPS32 machine that has a device tree: the guest's."""
+MALTA_FLAVOUR: Final = "4kc-malta"
+"""The kernel for MIPS's Malta board, which QEMU has, too."""
 
 BUSYBOX: Final = "busybox-static"
 
@@ -40,7 +43,8 @@ NOT_IN_GUEST: Final = ("initramfs-tools", "kmod", "linux-base", "usr-is-merged")
 """What packages depend on to install themselves: making an initramfs and merging /usr are ours to do."""
 
 
-def newest_kernel(names: list[str]) -> str | None:
-    """The kernel package with the highest number among package names; None if there is none."""
-    numbered = [(int(match[1]), name) for name in names if (match := KERNEL_PATTERN.fullmatch(name))]
+def newest_kernel(names: Iterable[str], flavour: str = GENERIC_FLAVOUR) -> str | None:
+    """The kernel package of a flavour with the highest number among package names; None if there is none."""
+    pattern = re.compile(rf"{re.escape(KERNEL_PREFIX)}(\d+)-{re.escape(flavour)}")
+    numbered = [(int(match[1]), name) for name in names if (match := pattern.fullmatch(name))]
     return max(numbered)[1] if numbered else None

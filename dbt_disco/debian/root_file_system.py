@@ -49,6 +49,7 @@ _FILES: Final = {
     "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
     "etc/hostname": "debian\n",
     "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 debian\n::1 localhost ip6-localhost\n",
+    "etc/inputrc": "set enable-bracketed-paste off\n",  # serial consoles get logged
 }
 
 _SCRIPTS: Final = {
@@ -79,13 +80,13 @@ class RootFileSystem:
         """Path relative to the root → owner, for the files that do not belong to root."""
         self._directory_times: dict[str, float] = {}
         for name in _MERGED:
-            (root / "usr" / name).mkdir(parents=True)
+            self._make_directories(root / "usr" / name)
             (root / name).symlink_to(f"usr/{name}")
 
-    def install(self, packages: Sequence[Path], progress: Callable[[float], None]) -> None:
-        """Unpack all packages, then do what their installation scripts would.
+    def unpack(self, packages: Sequence[Path], progress: Callable[[float], None]) -> None:
+        """Add the files of packages; `progress` is told the fraction done.
 
-        `progress` is told the fraction done. Raises FetchError if a package is damaged.
+        Raises FetchError if a package is damaged.
         """
         for index, package in enumerate(packages):
             progress(index / len(packages))
@@ -95,9 +96,27 @@ class RootFileSystem:
                         self._unpack(archive, member)
                 except deb_file.DAMAGE as error:
                     raise deb_file.damaged(package, f"data.tar cannot be unpacked: {error}") from error
-        self._configure()
         for path, time in self._directory_times.items():
             os.utime(self.root / path, (time, time))
+
+    def configure(self) -> None:
+        """Do what the packages' installation scripts would, and add what makes the tree boot.
+
+        Raises FetchError if a package is missing that is needed for that.
+        """
+        for path, mode in _DIRECTORIES.items():
+            self._make_directories(self._target(path))
+            (self.root / path).chmod(mode)
+        for path, linked in _LINKS.items():
+            self._make_room(path).symlink_to(linked)
+        for path, source in _COPIES.items():
+            if not (self.root / source).is_file():
+                raise FetchError(f"{source}: no package has it, but {path} is made from it")
+            self._write(path, (self.root / source).read_bytes(), 0o644)
+        for path, text in _FILES.items():
+            self._write(path, text.encode(), 0o644)
+        for path, mode in _SCRIPTS.items():
+            self._write(path, (files(__package__) / "guest" / posixpath.basename(path)).read_bytes(), mode)
 
     def _unpack(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         path = _merged(deb_file.install_path(member))
@@ -147,21 +166,6 @@ class RootFileSystem:
             directory.mkdir()
             directory.chmod(0o755)  # whatever the umask is
 
-    def _configure(self) -> None:
-        for path, mode in _DIRECTORIES.items():
-            self._make_directories(self._target(path))
-            (self.root / path).chmod(mode)
-        for path, linked in _LINKS.items():
-            self._make_room(path).symlink_to(linked)
-        for path, source in _COPIES.items():
-            if not (self.root / source).is_file():
-                raise FetchError(f"{source}: no package has it, but {path} is made from it")
-            self._write(path, (self.root / source).read_bytes(), 0o644)
-        for path, text in _FILES.items():
-            self._write(path, text.encode(), 0o644)
-        for path, mode in _SCRIPTS.items():
-            self._write(path, (files(__package__) / "guest" / posixpath.basename(path)).read_bytes(), mode)
-
     def _write(self, path: str, contents: bytes, mode: int) -> None:
         target = self._make_room(path)
         target.write_bytes(contents)
@@ -172,7 +176,6 @@ class RootFileSystem:
         target = self._target(path)
         if target.is_dir() and not target.is_symlink():
             target.rmdir()
-            self._directory_times.pop(path, None)
         else:
             target.unlink(missing_ok=True)
         return target

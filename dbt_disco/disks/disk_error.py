@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dbt_disco.command_error import CommandError
 
-class DiskError(Exception):
+
+class DiskError(CommandError):
     """One line for the user: which file, what is wrong, what to do."""

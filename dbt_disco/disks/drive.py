@@ -50,7 +50,7 @@ class Drive:
         Raises DiskError if a file is missing, damaged, or in use by another virtual machine, which is named.
         """
         image = self._raw_file()
-        if self.mode is SharingMode.EXCLUSIVE or self.read_only:
+        if self.overlay is None and (self.mode is SharingMode.EXCLUSIVE or self.read_only):
             return RawImage(image, holder, self.serial, writable=not self.read_only)
         base = RawImage(image, holder)
         try:
@@ -58,7 +58,7 @@ class Drive:
                 return ModifiedDisk(base, self.serial)
             from dbt_disco.disks.overlay_file import OverlayDisk  # late: loads SQLite
 
-            return OverlayDisk(base, self.overlay, holder, self.serial)
+            return OverlayDisk(base, self.overlay, holder, self.serial, read_only=self.read_only)
         except BaseException:
             base.close()
             raise
@@ -77,6 +77,7 @@ class Drive:
 
 _FORMATS: Final = ("raw", "qcow2")
 _SWITCH: Final = {"on": True, "off": False}
+_USAGE_ERROR: Final = 2
 _KEYS: Final = ("file", "mode", "format", "serial", "readonly")
 
 
@@ -128,4 +129,4 @@ def _choice(text: str, key: str, value: str, choices: tuple[str, ...]) -> str:
 
 
 def _unclear(text: str, reason: str) -> DiskError:
-    return DiskError(f"--drive {text}: {reason}")
+    return DiskError(f"--drive {text}: {reason}", _USAGE_ERROR)

@@ -10,13 +10,12 @@ from dbt_disco.disks.sector_map import MemoryExtents, SectorMap
 class ModifiedDisk:
     """A base image with changes on top, which vanish with the disk (mode `shared`)."""
 
-    read_only = False
-
     def __init__(self, base: RawImage, serial: bytes = b"", changes: SectorMap | None = None) -> None:
         """`changes`: where to keep the changes (default: in memory). The disk closes `base` when it is closed."""
         self._base = base
         self._changes = changes or SectorMap(MemoryExtents())
         self.serial = serial
+        self.read_only = False
 
     @property
     def sector_count(self) -> int:

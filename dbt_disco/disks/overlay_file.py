@@ -36,13 +36,16 @@ _SCHEMA: Final = """
 class OverlayDisk(ModifiedDisk):
     """A base image with changes on top that are kept in a file."""
 
-    def __init__(self, base: RawImage, path: Path, holder: str, serial: bytes = b"") -> None:
+    def __init__(
+        self, base: RawImage, path: Path, holder: str, serial: bytes = b"", *, read_only: bool = False
+    ) -> None:
         """Open the overlay `path`, or create it for `base`.
 
         Raises DiskError if the file is no overlay, one of another base image, in use, or cannot be written.
         """
         self._file = _OverlayFile(path, base, holder)
         super().__init__(base, serial, SectorMap(self._file))
+        self.read_only = read_only
 
     def flush(self) -> None:
         """See `BlockBackend`."""

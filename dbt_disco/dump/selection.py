@@ -32,10 +32,13 @@ def by_symbol(code: GuestCode, symbols: SymbolTable, name: str) -> Iterator[Regi
     yield from _covering(code, range(symbol.address, symbol.address + max(symbol.size, 4), 4))
 
 
-def everything(code: GuestCode) -> Iterator[Region]:
-    """Regions that cover the program's executable mappings, data among the code left out."""
+def everything(code: GuestCode, sections: list[tuple[int, int]]) -> Iterator[Region]:
+    """Regions that cover the program's sections of code, or if it has no sections its executable mappings.
+
+    What is no instruction is left out.
+    """
     covered: set[int] = set()
-    for start, end in code.program_code():
+    for start, end in sections or code.program_code():
         yield from _covering(code, range(start, end, 4), covered)
 
 

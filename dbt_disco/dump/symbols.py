@@ -1,4 +1,4 @@
-"""Functions of a program by name and by address, from its ELF symbol tables."""
+"""Where a program's code is, and its functions by name and by address, from its ELF tables."""
 
 from __future__ import annotations
 
@@ -68,6 +68,21 @@ def read_symbols(path: str | bytes, bias: int) -> SymbolTable:
         except (ELFError, ValueError, KeyError, UnicodeDecodeError):
             return SymbolTable(symbols)
     return SymbolTable(symbols)
+
+
+def code_sections(path: str | bytes, bias: int) -> list[tuple[int, int]]:
+    """(start, end) of an ELF file's sections of code; none if it does not tell."""
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.constants import SH_FLAGS
+    from elftools.elf.elffile import ELFFile
+
+    with open(path, "rb") as file:
+        try:
+            headers = [section.header for section in ELFFile(file).iter_sections()]
+        except (ELFError, ValueError, KeyError, UnicodeDecodeError):
+            return []
+    starts = [(h["sh_addr"] + bias, h["sh_size"]) for h in headers if h["sh_flags"] & SH_FLAGS.SHF_EXECINSTR]
+    return [(start, start + size) for start, size in starts]
 
 
 def load_bias(path: str | bytes, lowest_mapped: int) -> int:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from dbt_disco.linux.guest_memory import GuestFault, GuestMemory
-from dbt_disco.linux.signal_frame import SignalInfo
+from dbt_disco.linux.signal_info import SI_KERNEL, SignalInfo
 from dbt_disco.linux.signal_numbers import SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP
 from runtime.address_space import EXEC, READ, WRITE
 from translator.state import CpuState, ExceptionCode, Stop
 
 # si_code
-_SI_KERNEL: Final = 0x80
 _SEGV_MAPERR: Final = 1
 _SEGV_ACCERR: Final = 2
 _BUS_ADRALN: Final = 1
@@ -42,32 +41,32 @@ def fault_signal(stop: Stop, state: CpuState, memory: GuestMemory) -> SignalInfo
     if code in (ExceptionCode.BP, ExceptionCode.TR):
         return _trap_signal(code, _word(memory, state.pc), exception_pc)
     if code == ExceptionCode.OV:
-        return SignalInfo(SIGFPE, _FPE_INTOVF, (exception_pc, 0, 0))
+        return SignalInfo(SIGFPE, _FPE_INTOVF, (exception_pc,))
     if code == ExceptionCode.FPE:
         from translator.float_unit import read_fcsr
 
-        return SignalInfo(SIGFPE, _fpu_code(read_fcsr(state)), (exception_pc, 0, 0))
+        return SignalInfo(SIGFPE, _fpu_code(read_fcsr(state)), (exception_pc,))
     if code in (ExceptionCode.ADEL, ExceptionCode.ADES):
         address = state.bad_virtual_address
         if address & 3:
-            return SignalInfo(SIGBUS, _BUS_ADRALN, (address, 0, 0))
+            return SignalInfo(SIGBUS, _BUS_ADRALN, (address,))
         return _access_signal(address, memory)
     if code in (ExceptionCode.TLBL, ExceptionCode.TLBS, ExceptionCode.MOD):
         return _access_signal(state.bad_virtual_address, memory)
-    return SignalInfo(SIGILL, _SI_KERNEL)
+    return SignalInfo(SIGILL, SI_KERNEL)
 
 
 def _access_signal(address: int, memory: GuestMemory) -> SignalInfo:
-    fields = (address, 0, 0)
+    words = (address,)
     region = memory.space.regions.find(address)
     if region is None:
-        return SignalInfo(SIGSEGV, _SEGV_MAPERR, fields)
+        return SignalInfo(SIGSEGV, _SEGV_MAPERR, words)
     if region.is_file and region.protection & (READ | WRITE | EXEC):
         try:
             memory.space.read(address, 1)
         except GuestFault:  # beyond the end of the file
-            return SignalInfo(SIGBUS, _BUS_ADRERR, fields)
-    return SignalInfo(SIGSEGV, _SEGV_ACCERR, fields)
+            return SignalInfo(SIGBUS, _BUS_ADRERR, words)
+    return SignalInfo(SIGSEGV, _SEGV_ACCERR, words)
 
 
 def _trap_signal(code: int, instruction: int, address: int) -> SignalInfo:
@@ -78,12 +77,12 @@ def _trap_signal(code: int, instruction: int, address: int) -> SignalInfo:
     else:
         cause = instruction >> 6 & (1 << _TRAP_CODE_BITS) - 1 if instruction >> 26 == _SPECIAL else 0
     if cause == _BREAK_OVERFLOW:
-        return SignalInfo(SIGFPE, _FPE_INTOVF, (address, 0, 0))
+        return SignalInfo(SIGFPE, _FPE_INTOVF, (address,))
     if cause == _BREAK_DIVIDE_BY_ZERO:
-        return SignalInfo(SIGFPE, _FPE_INTDIV, (address, 0, 0))
+        return SignalInfo(SIGFPE, _FPE_INTDIV, (address,))
     if code == ExceptionCode.BP:
-        return SignalInfo(SIGTRAP, _TRAP_BRKPT, (address, 0, 0))
-    return SignalInfo(SIGTRAP, _SI_KERNEL)
+        return SignalInfo(SIGTRAP, _TRAP_BRKPT, (address,))
+    return SignalInfo(SIGTRAP, SI_KERNEL)
 
 
 def _fpu_code(control: int) -> int:

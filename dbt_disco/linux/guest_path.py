@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from dbt_disco.linux.process import LinuxProcess
 
-_LONGEST: Final = 4097
+LONGEST_PATH: Final = 4097
 """One more than PATH_MAX allows: the host kernel then says ENAMETOOLONG."""
 
 
@@ -17,14 +17,25 @@ def guest_path(process: LinuxProcess, address: int, *, follow: bool = False) -> 
 
     `follow`: the call means what a symbolic link points to, not the link.
     """
-    return process.root.resolve(process.memory.string(address, _LONGEST), follow=follow)
+    return process.root.resolve(process.memory.string(address, LONGEST_PATH), follow=follow)
+
+
+def followed_path(process: LinuxProcess, address: int) -> bytes:
+    """The host path of what the guest's path leads to, `/proc/self/exe` being the guest's program."""
+    path = guest_path(process, address, follow=True)
+    return process.program.path if own_process_file(process, path) == "exe" else path
 
 
 def own_process_file(process: LinuxProcess, path: bytes) -> str | None:
-    """`maps` for `/proc/self/maps`, `/proc/<own pid>/maps` and the like; None for any other path."""
+    """`maps` for `/proc/self/maps`, `/proc/<own pid>/task/<own pid>/maps` and the like; None for other paths."""
     if not path.startswith(b"/proc/"):
         return None
-    parts = path.split(b"/")
-    if len(parts) == 4 and parts[2] in (b"self", b"thread-self", str(os.getpid()).encode()):
-        return os.fsdecode(parts[3])
+    pid = str(os.getpid()).encode()
+    match path.split(b"/")[2:]:
+        case [b"self" | b"thread-self", name]:
+            return os.fsdecode(name)
+        case [own, name] if own == pid:
+            return os.fsdecode(name)
+        case [own, b"task", thread, name] if own in (b"self", pid) and thread == pid:
+            return os.fsdecode(name)
     return None

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from dbt_disco.linux.host_kernel import HostStructure
 from dbt_disco.linux.structures import TIMESPEC, TIMESPEC64
 
 if TYPE_CHECKING:
     from dbt_disco.linux.process import LinuxProcess
-
-NANOSECONDS: Final = 1_000_000_000
 
 
 def read_time(process: LinuxProcess, address: int, wide: bool) -> tuple[int, int]:

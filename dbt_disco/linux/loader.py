@@ -10,8 +10,10 @@ from typing import Final, NamedTuple
 from dbt_disco.linux import initial_stack
 from dbt_disco.linux.elf_image import ElfImage, Segment, open_program, read_elf_image
 from dbt_disco.linux.guest_memory import GuestMemory
+from dbt_disco.linux.guest_stack import STACK_GUARD, STACK_ROOM
 from dbt_disco.linux.initial_stack import InitialStack
 from dbt_disco.linux.load_error import LoadError
+from dbt_disco.linux.memory_usage import STACK
 from dbt_disco.linux.signal_frame import SIGNAL_RETURN_PAGE, signal_return_code
 from dbt_disco.linux.sysroot import Sysroot
 from runtime.address_space import EXEC, PAGE_MASK, PAGE_SIZE, READ, WRITE, AddressSpace, page_end, page_start
@@ -20,8 +22,6 @@ _PROGRAM_BASE: Final = 0x5555_0000
 """Where a position-independent program goes: two thirds up, as Linux without randomisation."""
 _DEFAULT_STACK_SIZE: Final = 8 << 20
 _MAXIMUM_STACK_SIZE: Final = 256 << 20
-_STACK_GUARD: Final = 1 << 20
-"""Kept free below the stack, so that an overflow faults (Linux: stack_guard_gap)."""
 
 
 class LoadedProgram(NamedTuple):
@@ -37,6 +37,8 @@ class LoadedProgram(NamedTuple):
     stack_top: int
     program_break: int
     auxiliary_vector: bytes
+    environment: tuple[bytes, ...] = ()
+    """As it was at the start."""
 
 
 def load_program(
@@ -80,17 +82,17 @@ def _load(
         bias = _aligned(_PROGRAM_BASE, image) - image.low if image.position_independent else 0
         stack_size = _stack_size()
         stack_bottom = SIGNAL_RETURN_PAGE - stack_size
-        if image.high + bias > stack_bottom - _STACK_GUARD:
+        if image.high + bias > stack_bottom - STACK_GUARD:
             raise LoadError(path, "does not fit in user space below the stack")
         _map_segments(memory, image, fd, bias)
     finally:
         os.close(fd)
     protection = READ | WRITE | (EXEC if image.executable_stack else 0)
-    space.map_anonymous(stack_bottom, stack_size, protection, name="[stack]")
+    space.map_anonymous(stack_bottom, stack_size, protection, name=STACK)
     space.map_anonymous(SIGNAL_RETURN_PAGE, PAGE_SIZE, READ | WRITE, name="[sigpage]")
     space.write(SIGNAL_RETURN_PAGE, signal_return_code(image.big_endian))
     space.protect(SIGNAL_RETURN_PAGE, PAGE_SIZE, READ | EXEC)
-    space.search_top = stack_bottom - _STACK_GUARD
+    space.search_top = SIGNAL_RETURN_PAGE - max(stack_size, STACK_ROOM) - STACK_GUARD
     entry, base, wide_fpu = image.entry + bias, 0, image.wide_fpu
     if image.interpreter is not None:
         entry, base, interpreter_wide = _load_interpreter(memory, image, root)
@@ -114,6 +116,7 @@ def _load(
         stack_top=SIGNAL_RETURN_PAGE,
         program_break=image.high + bias,
         auxiliary_vector=vector,
+        environment=environment,
     )
 
 

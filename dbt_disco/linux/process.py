@@ -12,14 +12,17 @@ from dbt_disco.linux.errno_numbers import guest_errno
 from dbt_disco.linux.exit_status import ExitStatus, ProcessExit
 from dbt_disco.linux.fault_signals import fault_signal
 from dbt_disco.linux.guest_memory import GuestFault, GuestMemory
+from dbt_disco.linux.guest_stack import GuestStack
 from dbt_disco.linux.loader import LoadedProgram
+from dbt_disco.linux.memory_limits import MemoryLimits
 from dbt_disco.linux.program_break import ProgramBreak
-from dbt_disco.linux.signal_source import PythonSignalSource, SignalSource
+from dbt_disco.linux.signal_source import HostSignalSource, SignalSource
 from dbt_disco.linux.signals import SA_RESTART, Signals
 from dbt_disco.linux.strace import Strace
 from dbt_disco.linux.sysroot import Sysroot
 from dbt_disco.linux.system_call import CALLS, SystemCall
 from dbt_disco.linux.vcpu import Vcpu
+from runtime.host_signals import NOT_MADE, host_signals
 from translator.state import ExceptionCode, Stop
 
 _INDIRECT: Final = 4000
@@ -53,8 +56,12 @@ class LinuxProcess:
         self.space = vcpu.address_space
         self.memory = GuestMemory(self.space, vcpu.big_endian)
         self.root = Sysroot(sysroot if sysroot is None or isinstance(sysroot, bytes) else sysroot.encode())
-        self.program_break = ProgramBreak(self.space, program.program_break)
-        self.signals = Signals(vcpu, self.memory, signal_source or PythonSignalSource(vcpu.request_stop))
+        self.limits = MemoryLimits(self.space, GuestStack(self.space, program.stack_top))
+        self.program_break = ProgramBreak(self.space, program.program_break, self.limits)
+        source = signal_source or HostSignalSource(host_signals(), vcpu.state)
+        self.signals = Signals(vcpu, self.memory, source)
+        self.waiting_call = source.call
+        """`host_call` for what may wait: NOT_MADE if a signal has come before, which the guest then sees first."""
         self.system_calls = 0
         """How many have been made."""
         self.command_name = program.path.rsplit(b"/", 1)[-1][:15]
@@ -65,9 +72,8 @@ class LinuxProcess:
         self.directory_offsets = DirectoryOffsets()
         self.reads_kernel_records = False
         """Whether it has made a descriptor whose data needs `kernel_records`."""
-        self.own_limits: dict[int, dict[str, int]] = {}
-        """Limits (host numbering) that the guest has set and that must not be applied to the runtime."""
         self._strace = strace
+        self._gpr = vcpu.state.gpr  # the same memory; `state.gpr` makes a new object every time
         vcpu.wide_fpu = program.wide_fpu
         vcpu.state.pc = program.entry
         vcpu.state.gpr[29] = program.stack_pointer
@@ -108,13 +114,13 @@ class LinuxProcess:
             self.signals.enter_handler(*found)
 
     def _system_call(self) -> None:
-        state = self.vcpu.state
+        gpr = self._gpr
         self.system_calls += 1
-        number = state.gpr[2]
+        number = gpr[2]
         call: SystemCall | None = None
         result: int | None
         try:
-            words = state.gpr[4:8]
+            words = gpr[4:8]
             if number == _INDIRECT:
                 number = words[0]
                 words = self._argument_words(1, _REGISTER_ARGUMENTS)
@@ -125,7 +131,7 @@ class LinuxProcess:
                 self._finish(-errno.ENOSYS)
                 return
             if call.words > len(words):
-                words = self._argument_words(int(state.gpr[2] == _INDIRECT), call.words)
+                words = self._argument_words(int(gpr[2] == _INDIRECT), call.words)
             arguments = call.arguments(words, self.memory.big_endian)
             if self._strace:
                 self._strace.begin(self.memory, call, arguments)
@@ -140,24 +146,23 @@ class LinuxProcess:
             self._strace.end(call, result)
         if result == -errno.EINTR and call is not None:
             self._interrupted(call)
-        elif result is not None:
+        elif result is not None and result != NOT_MADE:  # else the pc stays at the `syscall`
             self._finish(result)
 
     def _argument_words(self, first: int, count: int) -> list[int]:
         """Argument words `first` … `first + count`: four in registers, the rest on the stack."""
-        state = self.vcpu.state
-        words = list(state.gpr[4:8])
+        words: list[int] = self._gpr[4:8]
         missing = first + count - _REGISTER_ARGUMENTS
         if missing > 0:
-            words += self.memory.words(state.gpr[29] + _STACK_ARGUMENTS, missing)
+            words += self.memory.words(self._gpr[29] + _STACK_ARGUMENTS, missing)
         return words[first : first + count]
 
     def _finish(self, result: int) -> None:
         """Give the guest its result (v0, a3) and go on behind the `syscall` instruction."""
-        state = self.vcpu.state
+        state, gpr = self.vcpu.state, self._gpr
         failed = -4096 < result < 0
-        state.gpr[7] = failed
-        state.gpr[2] = (guest_errno(-result) if failed else result) & 0xFFFF_FFFF
+        gpr[7] = failed
+        gpr[2] = (guest_errno(-result) if failed else result) & 0xFFFF_FFFF
         state.pc = state.branch_target if state.in_delay_slot else (state.pc + 4) & 0xFFFF_FFFF
         state.in_delay_slot = 0
 

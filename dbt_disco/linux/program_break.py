@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dbt_disco.linux.memory_limits import MemoryLimits
 from runtime.address_space import READ, WRITE, AddressSpace, page_end
 
 
 class ProgramBreak:
     """The break of one process."""
 
-    def __init__(self, space: AddressSpace, start: int) -> None:
+    def __init__(self, space: AddressSpace, start: int, limits: MemoryLimits) -> None:
         self._space = space
+        self._limits = limits
         self._start = start
         self._end = start
 
@@ -22,6 +24,7 @@ class ProgramBreak:
             if new > old:
                 if new > self._space.search_top or self._space.regions.overlapping(old, new):
                     return self._end
+                self._limits.check(new - old, data=new - old)
                 self._space.map_anonymous(old, new - old, READ | WRITE, name="[heap]")
             elif new < old:
                 self._space.unmap(new, old - new)

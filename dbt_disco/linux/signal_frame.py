@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from dbt_disco.linux.guest_memory import GuestMemory
 from dbt_disco.linux.layout import Layout
+from dbt_disco.linux.signal_info import SIGNAL_INFO_SIZE, SignalInfo
 from translator.state import CpuState
 
 SIGNAL_RETURN_PAGE: Final = 0x7FFF_7000
@@ -22,8 +23,6 @@ _SIGCONTEXT: Final = Layout(
 _MASK_WORDS: Final = 4
 _SIGNAL_SET: Final = Layout(f"{_MASK_WORDS}I words")
 _STACK: Final = Layout("I sp, I size, i flags")
-_SIGNAL_INFO_SIZE: Final = 128
-_SIGNAL_INFO: Final = Layout("i signo, i code, i errno, 3I fields")
 
 # Offsets within struct sigframe: four argument words and two pad words come first.
 _FRAME_HEAD: Final = 24
@@ -31,7 +30,7 @@ _FRAME_MASK: Final = _FRAME_HEAD + _SIGCONTEXT.size
 _FRAME_SIZE: Final = _FRAME_MASK + _SIGNAL_SET.size
 # Offsets within struct rt_sigframe.
 _RT_INFO: Final = 24
-_RT_CONTEXT: Final = _RT_INFO + _SIGNAL_INFO_SIZE
+_RT_CONTEXT: Final = _RT_INFO + SIGNAL_INFO_SIZE
 _UC_STACK: Final = 8
 _UC_MCONTEXT: Final = 24
 _UC_MASK: Final = _UC_MCONTEXT + _SIGCONTEXT.size
@@ -41,26 +40,6 @@ _USED_FP: Final = 1
 _USED_FR1: Final = 2
 _RED_ZONE: Final = 32
 """Linux skips this much: its FPU emulator may be using the delay-slot area below the stack pointer."""
-
-
-class SignalInfo(NamedTuple):
-    """What the guest finds in siginfo_t (MIPS has si_code before si_errno)."""
-
-    number: int
-    code: int
-    fields: tuple[int, int, int] = (0, 0, 0)
-    """The union's first three words: (address), (pid, uid, value), (timer, overrun, value), …"""
-
-    def packed(self, big_endian: bool) -> bytes:
-        """The 128 bytes of siginfo_t."""
-        values = {"signo": self.number, "code": self.code, "fields": self.fields}
-        return _SIGNAL_INFO.pack(big_endian, values).ljust(_SIGNAL_INFO_SIZE, b"\0")
-
-    @classmethod
-    def unpacked(cls, big_endian: bool, data: bytes) -> SignalInfo:
-        """From siginfo_t's bytes."""
-        values = _SIGNAL_INFO.unpack(big_endian, data[: _SIGNAL_INFO.size])
-        return cls(values["signo"], values["code"], values["fields"])
 
 
 class AlternateStack(NamedTuple):

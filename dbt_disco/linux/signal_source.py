@@ -1,26 +1,23 @@
-"""How host signals meant for the guest reach it."""
+"""How host signals meant for the guest reach it, and how its system calls take notice of them."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
-from types import FrameType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
-
-class CaughtSignal(NamedTuple):
-    """A host signal, in host numbering, with as much of its siginfo as the source knows."""
-
-    number: int
-    code: int = 0
-    fields: tuple[int, int, int] = (0, 0, 0)
+from dbt_disco.linux.host_numbers import NUMBERS
+from runtime.host_signals import CaughtSignal, HostSignals
+from translator.state import CpuState
 
 
 class SignalSource(Protocol):
     """Catches host signals and makes the vCPU stop; the guest's handlers run from the process's loop."""
 
+    def attach(self) -> None:
+        """Signals are the guest's from now on."""
+
     def catch(self, number: int) -> None:
-        """From now on catch this host signal (without SA_RESTART: it must interrupt system calls)."""
+        """From now on catch this host signal; it interrupts system calls."""
 
     def ignore(self, number: int) -> None:
         """From now on the host ignores it."""
@@ -29,41 +26,40 @@ class SignalSource(Protocol):
         """From now on it has its default action on the host."""
 
     def has_caught(self) -> bool:
-        """Whether `take` would return any; asked after every system call."""
+        """Whether `take` may return any; asked after every system call."""
 
     def take(self) -> list[CaughtSignal]:
-        """The signals caught since the last call, in order as far as known."""
+        """The signals caught since the last call, in order."""
+
+    def call(self, name: str, *arguments: Any) -> int:
+        """As `host_call`, but NOT_MADE if there are signals to `take`: it never waits in spite of one."""
 
     def release(self) -> None:
-        """Put every disposition back as it was before the first call."""
+        """Put every disposition back as it was before `attach`."""
 
 
-class PythonSignalSource:
-    """A source built on Python's own signal handlers.
+class HostSignalSource:
+    """The runtime's native handler as a `SignalSource`.
 
-    They run between bytecodes, so a vCPU that stays in native code is not stopped by them; blocking system
-    calls are. `stop` is called for every signal.
+    Signals show in `pending_signals` of `state`, which is that of the vCPU, or whatever its observer looks at.
     """
 
-    def __init__(self, stop: Callable[[], None]) -> None:
-        self._stop = stop
-        self._caught: list[CaughtSignal] = []
-        self._before: dict[int, Any] = {}
+    def __init__(self, signals: HostSignals, state: CpuState) -> None:
+        self._signals: Final = signals
+        self._state: Final = state
+        self._call: Final = signals.caller(state)
+        self._caught: Final[set[int]] = set()
+        self._before: Final[dict[int, Any]] = {}
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._caught.append(CaughtSignal(number))
-        self._stop()
-
-    def _set(self, number: int, action: Any) -> None:
-        try:
-            before = signal.signal(number, action)
-        except (OSError, ValueError):  # SIGKILL, SIGSTOP and the C library's own
-            return
-        self._before.setdefault(number, before)
+    def attach(self) -> None:
+        """See `SignalSource`."""
+        self._signals.bind(self._state)
 
     def catch(self, number: int) -> None:
         """See `SignalSource`."""
-        self._set(number, self._handle)
+        if number not in self._caught:
+            self._signals.catch(number)
+            self._caught.add(number)
 
     def ignore(self, number: int) -> None:
         """See `SignalSource`."""
@@ -75,15 +71,28 @@ class PythonSignalSource:
 
     def has_caught(self) -> bool:
         """See `SignalSource`."""
-        return bool(self._caught)
+        return bool(self._state.pending_signals)
 
     def take(self) -> list[CaughtSignal]:
         """See `SignalSource`."""
-        caught, self._caught = self._caught, []
-        return caught
+        return self._signals.take() if self._state.pending_signals else []
+
+    def call(self, name: str, *arguments: Any) -> int:
+        """See `SignalSource`."""
+        return self._call(NUMBERS[name], *arguments)
 
     def release(self) -> None:
         """See `SignalSource`."""
+        for number in self._caught:
+            self._signals.release(number)
+        self._caught.clear()
         for number, action in self._before.items():
             signal.signal(number, action if action is not None else signal.SIG_DFL)
         self._before.clear()
+
+    def _set(self, number: int, action: Any) -> None:
+        if number in self._caught:
+            self._signals.release(number)
+            self._caught.discard(number)
+        before = signal.signal(number, action)
+        self._before.setdefault(number, before)

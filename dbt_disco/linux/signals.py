@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from dbt_disco.linux.exit_status import ExitStatus, ProcessExit
 from dbt_disco.linux.guest_memory import GuestFault, GuestMemory
 from dbt_disco.linux.host_kernel import host_call
-from dbt_disco.linux.signal_frame import AlternateStack, SignalInfo, pop_frame, push_frame, stack_top
+from dbt_disco.linux.signal_frame import AlternateStack, pop_frame, push_frame, stack_top
+from dbt_disco.linux.signal_info import SI_KERNEL, SignalInfo
 from dbt_disco.linux.signal_numbers import (
     LAST,
     SIGBUS,
@@ -18,14 +21,13 @@ from dbt_disco.linux.signal_numbers import (
     SYNCHRONOUS,
     DefaultAction,
     default_action,
-    guest_code,
     guest_mask,
-    guest_signal,
     host_mask,
     host_signal,
 )
 from dbt_disco.linux.signal_source import SignalSource
 from dbt_disco.linux.vcpu import Vcpu
+from runtime.host_signals import VALID_SIGNALS
 
 SIG_DFL: Final = 0
 SIG_IGN: Final = 1
@@ -36,12 +38,6 @@ SA_ONSTACK: Final = 0x0800_0000
 SA_RESTART: Final = 0x1000_0000
 SA_NODEFER: Final = 0x4000_0000
 SA_RESETHAND: Final = 0x8000_0000
-
-# si_code
-SI_USER: Final = 0
-SI_KERNEL: Final = 0x80
-SI_QUEUE: Final = -1
-SI_TKILL: Final = -6
 
 _MEMORY_FAULTS: Final = frozenset({SIGSEGV, SIGBUS})
 _UNBLOCKABLE: Final = 1 << (SIGKILL - 1) | 1 << (SIGSTOP - 1)
@@ -76,6 +72,7 @@ class Signals:
 
     def attach(self) -> None:
         """Begin to receive the host's signals for the guest."""
+        self._source.attach()
         for number in range(1, 32):
             host = host_signal(number)
             if host is None or number in SYNCHRONOUS or number in (SIGKILL, SIGSTOP):
@@ -133,7 +130,7 @@ class Signals:
     def _arrange(self, number: int) -> None:
         """Tell the host what to do with a signal, given what the guest wants."""
         host = host_signal(number)
-        if host is None or number in SYNCHRONOUS:
+        if host not in VALID_SIGNALS or number in SYNCHRONOUS:
             return
         handler = self.action(number).handler
         if handler == SIG_IGN:
@@ -149,6 +146,12 @@ class Signals:
         handler = self.action(number).handler
         return handler == SIG_IGN or (handler == SIG_DFL and default_action(number) is DefaultAction.IGNORE)
 
+    def ignored_and_caught(self) -> tuple[int, int]:
+        """The sets of signals that are ignored at the guest's wish, and that it has handlers for."""
+        ignored = [number for number, action in self._actions.items() if action.handler == SIG_IGN]
+        caught = [n for n, action in self._actions.items() if action.handler not in (SIG_DFL, SIG_IGN)]
+        return _signal_set(ignored), _signal_set(caught)
+
     # Pending signals.
 
     def send(self, info: SignalInfo) -> None:
@@ -163,7 +166,13 @@ class Signals:
     def pending(self) -> int:
         """The set of signals that are blocked and pending, on the host's side excepted."""
         self._collect()
-        return sum({1 << (info.number - 1) for info in self._queue})
+        return _signal_set(info.number for info in self._queue)
+
+    def pending_on_both(self) -> int:
+        """The set of signals that are blocked and pending, here or still with the host."""
+        host = ctypes.c_uint64()
+        host_call("rt_sigpending", ctypes.byref(host), 8)
+        return (self.pending() | guest_mask(host.value)) & self.mask
 
     def take(self, wanted: int) -> SignalInfo | None:
         """Remove and return the pending signal with the lowest number in `wanted`."""
@@ -177,9 +186,9 @@ class Signals:
 
     def _collect(self) -> None:
         for caught in self._source.take():
-            number = guest_signal(caught.number)
-            if number is not None:
-                self.send(SignalInfo(number, guest_code(caught.code), caught.fields))
+            info = SignalInfo.from_host(*caught)
+            if info is not None:
+                self.send(info)
 
     def has_any(self) -> bool:
         """Whether there is any signal at all, deliverable or not."""
@@ -265,6 +274,13 @@ class Signals:
             host_call("tgkill", host_call("getpid"), host_call("gettid"), host)
             return
         raise ProcessExit(ExitStatus.killed(info.number))
+
+
+def _signal_set(numbers: Iterable[int]) -> int:
+    mask = 0
+    for number in numbers:
+        mask |= 1 << (number - 1)
+    return mask
 
 
 def valid(number: int) -> bool:

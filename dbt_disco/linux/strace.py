@@ -11,12 +11,13 @@ from dbt_disco.linux.errno_numbers import GUEST_NAMES, guest_errno
 from dbt_disco.linux.exit_status import ExitStatus
 from dbt_disco.linux.guest_memory import GuestFault, GuestMemory
 from dbt_disco.linux.open_flags import open_flag_names
-from dbt_disco.linux.signal_frame import SignalInfo
+from dbt_disco.linux.signal_info import SignalInfo
 from dbt_disco.linux.signal_numbers import signal_name
 from dbt_disco.linux.system_call import (
     BUFFER,
     CLOCK,
     DIRFD,
+    FOLLOWED_PATH,
     MAP_FLAGS,
     MODE,
     OPEN_FLAGS,
@@ -25,10 +26,12 @@ from dbt_disco.linux.system_call import (
     PROTECTION,
     SIGNAL,
     SIZE,
+    TEXT,
     UINT,
     Kind,
     SystemCall,
 )
+from runtime.host_signals import NOT_MADE
 from translator.state import CpuState
 
 _TEXT_LIMIT: Final = 32
@@ -82,6 +85,8 @@ _FORMATTERS: Final[dict[Kind, Callable[[GuestMemory, int], str]]] = {
     POINTER: _pointer,
     BUFFER: _pointer,
     PATH: _path,
+    FOLLOWED_PATH: _path,
+    TEXT: _path,
     UINT: lambda memory, value: f"{value:#x}" if value > 9 else str(value),
     SIZE: _number,
     DIRFD: lambda memory, value: "AT_FDCWD" if value == -100 else str(value),
@@ -119,6 +124,8 @@ class Strace:
         """It has returned."""
         if result is None:
             self._write(" = ?\n")
+        elif result == NOT_MADE:
+            self._write(" = ? ERESTARTSYS (a signal comes first)\n")
         elif -4096 < result < 0:
             number = guest_errno(-result)
             text = os.strerror(-result)
@@ -139,7 +146,7 @@ class Strace:
 
     def fault(self, info: SignalInfo, state: CpuState) -> None:
         """An instruction has raised a signal."""
-        fields = f"si_code={info.code}, si_addr={info.fields[0]:#x}"
+        fields = f"si_code={info.code}, si_addr={info.words[0]:#x}"
         self._write(f"--- {signal_name(info.number)} {{{fields}}} at pc {state.pc:#x} ---\n")
 
     def ended(self, status: ExitStatus) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from runtime.host_descriptors import own_descriptors
@@ -28,6 +29,8 @@ FD: Final = Kind("fd", signed=True, is_descriptor=True)
 DIRFD: Final = Kind("directory fd", signed=True, is_descriptor=True)
 POINTER: Final = Kind("pointer")
 PATH: Final = Kind("path")
+FOLLOWED_PATH: Final = Kind("path, a symbolic link at its end followed")
+TEXT: Final = Kind("text")
 BUFFER: Final = Kind("buffer")
 """Memory the call reads, its length being the next argument."""
 SIZE: Final = Kind("size")
@@ -55,9 +58,26 @@ class SystemCall(NamedTuple):
     words: int
     restarts: bool
     """Whether SA_RESTART applies; else EINTR whenever a handler has run."""
+    signed: tuple[int, ...]
+    """Indices of the signed arguments."""
+    descriptors: tuple[int, ...]
+    """Indices of descriptors among the arguments."""
 
     def arguments(self, words: list[int], big_endian: bool) -> list[int]:
         """The Python integers for the argument words."""
+        if self.words == len(self.kinds):  # a word for each, as most calls have it
+            values = words[: self.words]
+            for index in self.signed:
+                if values[index] >> 31:
+                    values[index] -= 1 << 32
+        else:
+            values = self._wide_arguments(words, big_endian)
+        for index in self.descriptors:
+            if values[index] in own_descriptors:
+                raise OSError(errno.EBADF, "the descriptor is the runtime's own")
+        return values
+
+    def _wide_arguments(self, words: list[int], big_endian: bool) -> list[int]:
         values = []
         for kind, slot in zip(self.kinds, self.slots, strict=True):
             value = words[slot]
@@ -67,8 +87,6 @@ class SystemCall(NamedTuple):
                 value = value << 32 | words[slot + 1] if big_endian else value | words[slot + 1] << 32
             if kind.signed and value >> (bits - 1):
                 value -= 1 << bits
-            if kind.is_descriptor and value in own_descriptors:
-                raise OSError(errno.EBADF, "the descriptor is the runtime's own")
             values.append(value)
         return values
 
@@ -91,9 +109,26 @@ def system_call(name: str, *kinds: Kind, restarts: bool = True) -> Callable[[_Ha
         slots.append(position)
         position += kind.words
 
+    signed = tuple(index for index, kind in enumerate(kinds) if kind.signed)
+    descriptors = tuple(index for index, kind in enumerate(kinds) if kind.is_descriptor)
+
     def register(handler: _Handler) -> _Handler:
         assert name not in CALLS, f"system call {name} is implemented twice"
-        CALLS[name] = SystemCall(name, handler, kinds, tuple(slots), position, restarts)
+        call = SystemCall(name, handler, kinds, tuple(slots), position, restarts, signed, descriptors)
+        CALLS[name] = call
+        return handler
+
+    return register
+
+
+def timed_system_call(
+    name: str, wide_name: str, *kinds: Kind, restarts: bool = True
+) -> Callable[[_Handler], _Handler]:
+    """Decorate what implements a call and its later form, whose times have 64-bit seconds: `wide` says which."""
+
+    def register(handler: _Handler) -> _Handler:
+        system_call(name, *kinds, restarts=restarts)(partial(handler, wide=False))
+        system_call(wide_name, *kinds, restarts=restarts)(partial(handler, wide=True))
         return handler
 
     return register

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from dbt_disco.engine import make_vcpu, native_vcpu
@@ -18,6 +21,18 @@ if TYPE_CHECKING:
 
 _CLOCK_PER_INSTRUCTION: Final = 16
 _NO_LIMIT: Final = 1 << 62
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """A signal would stop the leader where the follower does not stop. Faults come all the same."""
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGSEGV, signal.SIGBUS}
+    )
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class LockstepVcpu(ObservedVcpu):
@@ -48,8 +63,9 @@ class LockstepVcpu(ObservedVcpu):
         """Run both until the leader needs attention."""
         self._mirror.update()
         copy_registers(self.vcpu, self.follower)
-        while not self._stop_requested:
-            stop = self._run_stretch()
+        while not self._stop_requested and not self.state.pending_signals:
+            with _signals_held_back():
+                stop = self._run_stretch()
             if stop is not Stop.LIMIT:
                 self._compare_memory()
                 return stop

@@ -18,7 +18,7 @@ from dbt_disco.virtual_machine.platform import BOOT_MEMORY, MemoryRange, memory_
 from runtime.addresses import MACHINE_PAGE_SIZE, PhysicalAddress, VirtualAddress
 
 DEVICE_TREE_ROOM: Final = 0x1_0000
-"""Bytes kept for the device tree; Linux takes no larger one (Documentation/mips/booting.rst)."""
+"""Bytes kept for the device tree, several times what it takes with the longest kernel command line."""
 
 
 @dataclass(frozen=True)

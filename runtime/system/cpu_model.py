@@ -20,7 +20,7 @@ _CACHES: Final = 1 << 22 | 4 << 19 | 3 << 16 | 1 << 13 | 4 << 10 | 3 << 7
 _CONFIG1_MMU_SHIFT: Final = 25
 _CONFIG1_FP: Final = 1
 _CONFIG3_ULRI: Final = 1 << 13
-_CONFIG7_WII: Final = 1 << 16
+_CONFIG7_WII: Final = 1 << 31
 _PRID_24K: Final = 0x0001_9300
 _NEVER_MATCHES: Final = 0xFFFF_FFFF
 

@@ -11,6 +11,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, Final
 
+from runtime.signal_actions import SignalActions
 from translator.state import OFFSET, CpuState
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ _SIGEV_SIGNAL: Final = 0
 _TIMER_ABSTIME: Final = 1
 _SECOND: Final = 1_000_000_000
 _CLOCK_MONOTONIC: Final = 1
-_SA_SIGINFO: Final = 4
-_SA_RESTART: Final = 0x1000_0000
 
 HANDLER: Final = "host_timer"
 HANDLER_IR: Final = f"""\
@@ -49,7 +48,8 @@ class _SignalEvent(ctypes.Structure):
     ]
 
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_actions: Final = SignalActions()
+_libc: Final = ctypes.CDLL(None, use_errno=True)
 _libc.timer_create.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
 _libc.timer_settime.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
 _libc.timer_delete.argtypes = [ctypes.c_void_p]
@@ -59,7 +59,7 @@ class HostTimer:
     """One vCPU's timer."""
 
     def __init__(self, native: NativeCode, state: CpuState) -> None:
-        native.host_faults.set_action(SIGNAL, native.timer_handler(), _SA_SIGINFO | _SA_RESTART)
+        _actions.set(SIGNAL, native.timer_handler(), restart=True)
         event = _SignalEvent(ctypes.addressof(state), SIGNAL, _SIGEV_SIGNAL)
         timer = ctypes.c_void_p()
         if _libc.timer_create(_CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)):

@@ -198,7 +198,14 @@ def monitor_call(cpu: SystemCpu, i: Any) -> None:
     cpu.call_monitor()
 
 
-@privileged_instruction("cache", "101111 base op offset")
-def cache(cpu: SystemCpu, i: Any) -> None:
+@privileged_instruction("cache.index", "101111 base 0.... offset")
+def cache_by_index(cpu: SystemCpu, i: Any) -> None:
     """Nothing to do: memory is coherent, and stores already invalidate the code they overwrite."""
     cpu.require_coprocessor(0)
+
+
+@privileged_instruction("cache.hit", "101111 base 1.... offset")
+def cache_by_address(cpu: SystemCpu, i: Any) -> None:
+    """The same, but the address is translated."""
+    cpu.require_coprocessor(0)
+    cpu.touch(cpu.gpr[i.base] + i.offset)

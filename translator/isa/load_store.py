@@ -67,6 +67,7 @@ def _bits_beside(cpu: Cpu, address: Any, left: bool) -> Any:
 def lwl(cpu: Cpu, i: Any) -> None:
     address = _address(cpu, i)
     shift = _bits_beside(cpu, address, left=True)
+    cpu.report_faults_at(address)
     word = cpu.load(address & -4, 32)
     kept = cpu.gpr[i.rt].trunc(32) & ~(cpu.constant(-1, 32) << shift)
     cpu.gpr[i.rt] = (kept | (word << shift)).sext(cpu.xlen)
@@ -76,6 +77,7 @@ def lwl(cpu: Cpu, i: Any) -> None:
 def lwr(cpu: Cpu, i: Any) -> None:
     address = _address(cpu, i)
     shift = _bits_beside(cpu, address, left=False)
+    cpu.report_faults_at(address)
     word = cpu.load(address & -4, 32)
     kept = cpu.gpr[i.rt].trunc(32) & ~cpu.constant(-1, 32).shift_right(shift)
     cpu.gpr[i.rt] = (kept | word.shift_right(shift)).sext(cpu.xlen)
@@ -86,6 +88,7 @@ def _store_part(cpu: Cpu, i: Any, left: bool) -> None:
     address = _address(cpu, i)
     value = cpu.gpr[i.rt].trunc(32)
     reached = (_bits_beside(cpu, address, left) ^ 24).shift_right(3)  # bytes reached - 1
+    cpu.report_faults_at(address)
     towards_start = left != cpu.big_endian
     for k in range(4):
         byte = value.bits(24 - 8 * k, 8) if left else value.bits(8 * k, 8)
@@ -121,7 +124,8 @@ def sync(cpu: Cpu, i: Any) -> None:
 
 @instruction("synci", "000001 base 11111 offset")
 def synci(cpu: Cpu, i: Any) -> None:
-    """Nothing to do: stores already invalidate the code they overwrite."""
+    """Only the address matters: stores already invalidate the code they overwrite."""
+    cpu.touch(_address(cpu, i))
 
 
 @instruction("pref", "110011 base hint offset")

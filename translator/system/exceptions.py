@@ -128,6 +128,10 @@ def _access_slow() -> str:
         r.tail_call("raise_exception")
     outcome = r.call("translate", 32, address, access)
     with r.when(outcome.eq(FILLED)):
+        # A region may want more than this one slot: the instruction must get done, or nothing moves on.
+        is_region = r.read("interpreter_end").le_unsigned(r.load(r.integer("%entry"), 32))
+        with r.when(is_region):
+            r.tail_call("execute_in_tier_0")
         r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
     with r.when(outcome.eq(STOP)):
         r.tail_call("leave_at_entry")

@@ -22,7 +22,7 @@ from translator.native_cpu import field_pointer, load_field, store_field
 from translator.predecode import (
     COUNTER_OFFSET,
     ENTRY_SIZE,
-    HOT_THRESHOLD,
+    SYSTEM_HOT_THRESHOLD,
     LAST_TARGET_OFFSET,
     coprocessor_unusable_symbol,
     reserved_in_coprocessor_symbol,
@@ -58,13 +58,20 @@ class SystemHandlerCpu(HandlerCpu):
     ) -> None:
         super().__init__(builder, big_endian, encoding, profiles=profiles)
         self.begin()
-        self.access = TableAccess(builder, "%memory", big_endian, self._leave_for_access)
+        self.tables = TableAccess(builder, "%memory", big_endian, self._leave_for_access)
+        self.access = self.tables
         self._reconsiders = False
         if encoding is not None and needs_coprocessor_1(encoding):
             self.require_coprocessor(1)
 
     def begin(self) -> None:
         """Before anything of the instruction is done."""
+
+    def report_faults_at(self, address: IrValue) -> None:
+        self.tables.reported = address
+
+    def touch(self, address: IrValue) -> None:
+        self.tables.touch(address)
 
     def _leave_for_access(self, address: IrValue, kind: Access, size: int) -> None:
         store_field(self.builder, "access_address", address.typed())
@@ -134,7 +141,7 @@ class SystemHandlerCpu(HandlerCpu):
         pointer = builder.assign("at", f"getelementptr i8, ptr {target}, i64 {COUNTER_OFFSET}")
         count = builder.value("count", f"load i32, ptr {pointer}", 32) + 1
         builder.emit(f"store {count.typed()}, ptr {pointer}")
-        self._stop_if(count.eq(HOT_THRESHOLD), Stop.HOT, hot_target=target)
+        self._stop_if(count.eq(SYSTEM_HOT_THRESHOLD), Stop.HOT, hot_target=target)
         store_field(builder, "last_branch", "ptr %entry")
         bias = clock + ENTRY_SIZE - goal
         dispatch(builder, "%next", target, bias.name)

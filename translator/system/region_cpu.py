@@ -74,6 +74,13 @@ class SystemRegionCpu(RegionCpu):
         super().start_block()
         self._usable = set()
 
+    def report_faults_at(self, address: IrValue) -> None:
+        self.grouped.reported = address
+
+    def touch(self, address: IrValue) -> None:
+        self.before_access()
+        self.grouped.touch(address)
+
     def before_access(self) -> None:
         self.settle_floats()
 

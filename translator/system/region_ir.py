@@ -121,6 +121,7 @@ elsewhere:
 
     def emit_instruction(self, pc: int, instruction: Any) -> None:
         self.cpu.grouped.current = self.groups.get(pc)
+        self.cpu.grouped.reported = None
         self.cpu.instruction_address = pc
         if needs_coprocessor_1(instruction.encoding):
             self.cpu.require_coprocessor(1)

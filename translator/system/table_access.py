@@ -25,6 +25,13 @@ class TableAccess(WindowAccess):
         self._leave = leave
         self._kind = Access.LOAD
         self._width = 8
+        self.reported: IrValue | None = None
+        """What the accesses of the instruction are for, if that is not their own addresses."""
+
+    def touch(self, address: IrValue) -> None:
+        """Check that a byte could be loaded."""
+        self._kind, self._width = Access.LOAD, 8
+        self.pointer(address)
 
     def load(self, address: IrValue, width: int) -> IrValue:
         self._kind, self._width = Access.LOAD, width
@@ -43,9 +50,12 @@ class TableAccess(WindowAccess):
         builder = self._builder
         size = self._width // 8
         slot = self.slot(address, self._kind)
-        self._leave_if(slot.eq(0), address, size)
-        if size > 1:
-            self._leave_if((address & size - 1).ne(0), address, size)
+        if self.reported is not None:  # what is accessed is aligned, whatever it is for
+            self._leave_if(slot.eq(0), self.reported, 1)
+        else:
+            self._leave_if(slot.eq(0), address, size)
+            if size > 1:
+                self._leave_if((address & size - 1).ne(0), address, size)
         host = slot + address.zext(64)
         return builder.assign("host", f"inttoptr i64 {host.name} to ptr")
 

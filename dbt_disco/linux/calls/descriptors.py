@@ -12,13 +12,12 @@ from dbt_disco.linux.guest_path import guest_path, own_process_file
 from dbt_disco.linux.host_kernel import HostStructure, host_call
 from dbt_disco.linux.layout import Layout
 from dbt_disco.linux.open_flags import guest_open_flags, host_open_flags
-from dbt_disco.linux.own_process_files import open_own_process_file
+from dbt_disco.linux.own_process_files import open_guests_file
 from dbt_disco.linux.signal_numbers import guest_signal, host_signal
 from dbt_disco.linux.system_call import (
     DIRFD,
     FD,
     INT,
-    LONG_LONG,
     MODE,
     OPEN_FLAGS,
     PATH,
@@ -44,11 +43,11 @@ def _open(process: LinuxProcess, directory: int, path_address: int, flags: int, 
         path = process.program.path
     elif own == "mem":
         return -errno.EACCES  # it would be the runtime's memory, at the runtime's addresses
-    elif own is not None:
-        fd = open_own_process_file(process, own, bool(flags & _O_CLOEXEC))
+    elif path.startswith(b"/proc/"):
+        fd = open_guests_file(process, path, bool(flags & _O_CLOEXEC))
         if fd is not None:
             return fd
-    return host_call("openat", directory, path, host_open_flags(flags), mode)
+    return process.waiting_call("openat", directory, path, host_open_flags(flags), mode)
 
 
 @system_call("open", PATH, OPEN_FLAGS, MODE)
@@ -59,7 +58,7 @@ def open_(process: LinuxProcess, path: int, flags: int, mode: int) -> int:
 @system_call("creat", PATH, MODE)
 def creat(process: LinuxProcess, path: int, mode: int) -> int:
     flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
-    return host_call("openat", _AT_FDCWD, guest_path(process, path, follow=True), flags, mode)
+    return process.waiting_call("openat", _AT_FDCWD, guest_path(process, path, follow=True), flags, mode)
 
 
 @system_call("openat", DIRFD, PATH, OPEN_FLAGS, MODE)
@@ -85,11 +84,6 @@ def close_range(process: LinuxProcess, first: int, last: int, flags: int) -> int
                 return result
         first = own + 1
     return 0
-
-
-@system_call("dup", FD)
-def dup(process: LinuxProcess, fd: int) -> int:
-    return host_call("dup", fd)
 
 
 @system_call("dup2", FD, FD)
@@ -157,7 +151,7 @@ def memfd_create(process: LinuxProcess, name: int, flags: int) -> int:
 
 @system_call("flock", FD, INT)
 def flock(process: LinuxProcess, fd: int, operation: int) -> int:
-    return host_call("flock", fd, operation)
+    return process.waiting_call("flock", fd, operation)
 
 
 # struct flock: the guest's two forms (asm/fcntl.h, asm-generic/fcntl.h) and the host's.
@@ -223,17 +217,7 @@ def fcntl(process: LinuxProcess, fd: int, command: int, argument: int) -> int:
 def _lock(process: LinuxProcess, fd: int, command: int, address: int) -> int:
     host_command, layout, written_back = _LOCK_COMMANDS[command]
     lock = HostStructure(_HOST_FLOCK, process.memory.structure(layout, address))
-    result = host_call("fcntl", fd, host_command, lock.buffer)
+    result = process.waiting_call("fcntl", fd, host_command, lock.buffer)
     if result >= 0 and written_back:
         process.memory.set_structure(layout, address, lock.values())
     return result
-
-
-@system_call("truncate", PATH, INT)
-def truncate(process: LinuxProcess, path: int, length: int) -> int:
-    return host_call("truncate", guest_path(process, path, follow=True), length)
-
-
-@system_call("truncate64", PATH, LONG_LONG)
-def truncate64(process: LinuxProcess, path: int, length: int) -> int:
-    return host_call("truncate", guest_path(process, path, follow=True), length)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any, Final
 
-from dbt_disco.linux.guest_path import guest_path, own_process_file
+from dbt_disco.linux.guest_path import followed_path, guest_path
 from dbt_disco.linux.host_kernel import HostStructure, host_call
 from dbt_disco.linux.layout import Layout
 from dbt_disco.linux.structures import HOST_STATFS, STAT, STAT64, STATFS, STATFS64, STATX
@@ -29,12 +29,6 @@ _AT_SYMLINK_NOFOLLOW: Final = 0x100
 _AT_EMPTY_PATH: Final = 0x1000
 _AT_NO_AUTOMOUNT: Final = 0x800
 _STATX_BASIC: Final = 0x7FF
-
-
-def existing(process: LinuxProcess, address: int) -> bytes:
-    """The host path of the guest's path, `/proc/self/exe` being the guest's program."""
-    path = guest_path(process, address, follow=True)
-    return process.program.path if own_process_file(process, path) == "exe" else path
 
 
 def _device(major: int, minor: int) -> int:
@@ -63,40 +57,29 @@ def _store(process: LinuxProcess, layout: Layout, address: int, values: dict[str
     return 0
 
 
-@system_call("stat", PATH, POINTER)
-def stat(process: LinuxProcess, path: int, address: int) -> int:
-    return _store(process, STAT, address, _status(_AT_FDCWD, existing(process, path), 0))
+def _declare(suffix: str, layout: Layout) -> None:
+    """The three calls that fill in this form of the structure."""
+
+    @system_call(f"stat{suffix}", PATH, POINTER)
+    def stat(process: LinuxProcess, path: int, address: int) -> int:
+        return _store(process, layout, address, _status(_AT_FDCWD, followed_path(process, path), 0))
+
+    @system_call(f"lstat{suffix}", PATH, POINTER)
+    def lstat(process: LinuxProcess, path: int, address: int) -> int:
+        values = _status(_AT_FDCWD, guest_path(process, path), _AT_SYMLINK_NOFOLLOW)
+        return _store(process, layout, address, values)
+
+    @system_call(f"fstat{suffix}", FD, POINTER)
+    def fstat(process: LinuxProcess, fd: int, address: int) -> int:
+        return _store(process, layout, address, _status(fd, b"", _AT_EMPTY_PATH))
 
 
-@system_call("stat64", PATH, POINTER)
-def stat64(process: LinuxProcess, path: int, address: int) -> int:
-    return _store(process, STAT64, address, _status(_AT_FDCWD, existing(process, path), 0))
-
-
-@system_call("lstat", PATH, POINTER)
-def lstat(process: LinuxProcess, path: int, address: int) -> int:
-    values = _status(_AT_FDCWD, guest_path(process, path), _AT_SYMLINK_NOFOLLOW)
-    return _store(process, STAT, address, values)
-
-
-@system_call("lstat64", PATH, POINTER)
-def lstat64(process: LinuxProcess, path: int, address: int) -> int:
-    values = _status(_AT_FDCWD, guest_path(process, path), _AT_SYMLINK_NOFOLLOW)
-    return _store(process, STAT64, address, values)
-
-
-@system_call("fstat", FD, POINTER)
-def fstat(process: LinuxProcess, fd: int, address: int) -> int:
-    return _store(process, STAT, address, _status(fd, b"", _AT_EMPTY_PATH))
-
-
-@system_call("fstat64", FD, POINTER)
-def fstat64(process: LinuxProcess, fd: int, address: int) -> int:
-    return _store(process, STAT64, address, _status(fd, b"", _AT_EMPTY_PATH))
+_declare("", STAT)
+_declare("64", STAT64)
 
 
 def _path_at(process: LinuxProcess, path: int, flags: int) -> bytes:
-    return guest_path(process, path) if flags & _AT_SYMLINK_NOFOLLOW else existing(process, path)
+    return guest_path(process, path) if flags & _AT_SYMLINK_NOFOLLOW else followed_path(process, path)
 
 
 @system_call("fstatat64", DIRFD, PATH, POINTER, UINT)
@@ -123,7 +106,7 @@ def _file_system(process: LinuxProcess, layout: Layout, address: int, call: str,
 
 @system_call("statfs", PATH, POINTER)
 def statfs(process: LinuxProcess, path: int, address: int) -> int:
-    return _file_system(process, STATFS, address, "statfs", existing(process, path))
+    return _file_system(process, STATFS, address, "statfs", followed_path(process, path))
 
 
 @system_call("fstatfs", FD, POINTER)
@@ -135,7 +118,7 @@ def fstatfs(process: LinuxProcess, fd: int, address: int) -> int:
 def statfs64(process: LinuxProcess, path: int, size: int, address: int) -> int:
     if size != STATFS64.size:
         return -errno.EINVAL
-    return _file_system(process, STATFS64, address, "statfs", existing(process, path))
+    return _file_system(process, STATFS64, address, "statfs", followed_path(process, path))
 
 
 @system_call("fstatfs64", FD, SIZE, POINTER)
@@ -145,57 +128,11 @@ def fstatfs64(process: LinuxProcess, fd: int, size: int, address: int) -> int:
     return _file_system(process, STATFS64, address, "fstatfs", fd)
 
 
-@system_call("access", PATH, MODE)
-def access(process: LinuxProcess, path: int, mode: int) -> int:
-    return host_call("faccessat", _AT_FDCWD, existing(process, path), mode)
-
-
-@system_call("faccessat", DIRFD, PATH, MODE)
-def faccessat(process: LinuxProcess, directory: int, path: int, mode: int) -> int:
-    return host_call("faccessat", directory, existing(process, path), mode)
-
-
 @system_call("faccessat2", DIRFD, PATH, MODE, UINT)
 def faccessat2(process: LinuxProcess, directory: int, path: int, mode: int, flags: int) -> int:
     return host_call("faccessat2", directory, _path_at(process, path, flags), mode, flags)
 
 
-@system_call("chmod", PATH, MODE)
-def chmod(process: LinuxProcess, path: int, mode: int) -> int:
-    return host_call("fchmodat", _AT_FDCWD, existing(process, path), mode)
-
-
-@system_call("fchmod", FD, MODE)
-def fchmod(process: LinuxProcess, fd: int, mode: int) -> int:
-    return host_call("fchmod", fd, mode)
-
-
-@system_call("fchmodat", DIRFD, PATH, MODE)
-def fchmodat(process: LinuxProcess, directory: int, path: int, mode: int) -> int:
-    return host_call("fchmodat", directory, existing(process, path), mode)
-
-
-@system_call("chown", PATH, INT, INT)
-def chown(process: LinuxProcess, path: int, owner: int, group: int) -> int:
-    return host_call("fchownat", _AT_FDCWD, existing(process, path), owner, group, 0)
-
-
-@system_call("lchown", PATH, INT, INT)
-def lchown(process: LinuxProcess, path: int, owner: int, group: int) -> int:
-    flags = _AT_SYMLINK_NOFOLLOW
-    return host_call("fchownat", _AT_FDCWD, guest_path(process, path), owner, group, flags)
-
-
-@system_call("fchown", FD, INT, INT)
-def fchown(process: LinuxProcess, fd: int, owner: int, group: int) -> int:
-    return host_call("fchown", fd, owner, group)
-
-
 @system_call("fchownat", DIRFD, PATH, INT, INT, UINT)
 def fchownat(process: LinuxProcess, directory: int, path: int, owner: int, group: int, flags: int) -> int:
     return host_call("fchownat", directory, _path_at(process, path, flags), owner, group, flags)
-
-
-@system_call("umask", MODE)
-def umask(process: LinuxProcess, mode: int) -> int:
-    return host_call("umask", mode)

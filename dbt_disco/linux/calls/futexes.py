@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from dbt_disco.linux.guest_time import host_time
 from dbt_disco.linux.host_kernel import host_call
-from dbt_disco.linux.system_call import INT, POINTER, UINT, system_call
+from dbt_disco.linux.system_call import INT, POINTER, UINT, system_call, timed_system_call
 
 if TYPE_CHECKING:
     from dbt_disco.linux.process import LinuxProcess
@@ -24,7 +24,8 @@ _WAITS: Final = frozenset({_FUTEX_WAIT, _FUTEX_WAIT_BITSET})
 _REQUEUES: Final = frozenset({_FUTEX_REQUEUE, _FUTEX_CMP_REQUEUE, _FUTEX_WAKE_OP})
 
 
-def _futex(
+@timed_system_call("futex", "futex_time64", POINTER, INT, UINT, POINTER, POINTER, UINT)
+def futex(
     process: LinuxProcess,
     address: int,
     operation: int,
@@ -42,7 +43,7 @@ def _futex(
         if process.memory.big_endian:  # the host compares the word in its own byte order
             value = int.from_bytes(value.to_bytes(4, "big"), "little")
         timeout = host_time(process, fourth, wide)
-        return host_call(
+        return process.waiting_call(
             "futex", space.host_pointer(address), operation, value, timeout and timeout.buffer, 0, third
         )
     if command in _REQUEUES:
@@ -51,20 +52,6 @@ def _futex(
     if command in (_FUTEX_WAKE, _FUTEX_WAKE_BITSET):
         return host_call("futex", space.host_pointer(address), operation, value, 0, 0, third)
     return -errno.ENOSYS  # priority inheritance: the guest's thread numbers would have to be the host's
-
-
-@system_call("futex", POINTER, INT, UINT, POINTER, POINTER, UINT)
-def futex(
-    process: LinuxProcess, address: int, operation: int, value: int, fourth: int, second: int, third: int
-) -> int:
-    return _futex(process, address, operation, value, fourth, second, third, wide=False)
-
-
-@system_call("futex_time64", POINTER, INT, UINT, POINTER, POINTER, UINT)
-def futex_time64(
-    process: LinuxProcess, address: int, operation: int, value: int, fourth: int, second: int, third: int
-) -> int:
-    return _futex(process, address, operation, value, fourth, second, third, wide=True)
 
 
 @system_call("set_robust_list", POINTER, UINT)

@@ -1,11 +1,10 @@
-"""Who the process is: process, user and group numbers, groups, sessions. They are the host's."""
+"""User and group numbers, which are the host's."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import struct
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from dbt_disco.linux.host_kernel import host_call
@@ -15,46 +14,6 @@ if TYPE_CHECKING:
     from dbt_disco.linux.process import LinuxProcess
 
 _MAXIMUM_GROUPS: Final = 65536
-
-# Calls whose arguments and results are plain numbers with the same meaning on the host: name, argument count.
-_PLAIN: Final = (
-    ("getpid", 0),
-    ("getppid", 0),
-    ("gettid", 0),
-    ("getuid", 0),
-    ("geteuid", 0),
-    ("getgid", 0),
-    ("getegid", 0),
-    ("getpgid", 1),
-    ("setpgid", 2),
-    ("getsid", 1),
-    ("setsid", 0),
-    ("setuid", 1),
-    ("setgid", 1),
-    ("setreuid", 2),
-    ("setregid", 2),
-    ("setresuid", 3),
-    ("setresgid", 3),
-    ("setfsuid", 1),
-    ("setfsgid", 1),
-    ("vhangup", 0),
-)
-
-
-def _plain(name: str) -> Callable[..., int]:
-    def call(process: LinuxProcess, *arguments: int) -> int:
-        return host_call(name, *arguments)
-
-    return call
-
-
-for _name, _count in _PLAIN:
-    system_call(_name, *(INT,) * _count)(_plain(_name))
-
-
-@system_call("getpgrp")
-def getpgrp(process: LinuxProcess) -> int:
-    return host_call("getpgid", 0)
 
 
 def _three(process: LinuxProcess, call: str, addresses: tuple[int, int, int]) -> int:

@@ -32,7 +32,7 @@ _WINDOW: Final = 1 << 32
 def read(process: LinuxProcess, fd: int, buffer: int, size: int) -> int:
     space = process.space
     space.prepare_write(buffer, size)
-    result = host_call("read", fd, space.base + buffer, min(size, _WINDOW - buffer))
+    result = process.waiting_call("read", fd, space.base + buffer, min(size, _WINDOW - buffer))
     if process.reads_kernel_records:
         translate_read(process, fd, buffer, result)
     return result
@@ -41,8 +41,8 @@ def read(process: LinuxProcess, fd: int, buffer: int, size: int) -> int:
 @system_call("write", FD, BUFFER, SIZE)
 def write(process: LinuxProcess, fd: int, buffer: int, size: int) -> int:
     if process.reads_kernel_records and (counter := counter_to_write(process, fd, buffer, size)) is not None:
-        return host_call("write", fd, counter, size)
-    return host_call("write", fd, process.space.base + buffer, min(size, _WINDOW - buffer))
+        return process.waiting_call("write", fd, counter, size)
+    return process.waiting_call("write", fd, process.space.base + buffer, min(size, _WINDOW - buffer))
 
 
 @system_call("pread64", FD, POINTER, SIZE, LONG_LONG)
@@ -73,12 +73,12 @@ def host_vectors(process: LinuxProcess, vectors: int, count: int, *, written: bo
 
 @system_call("readv", FD, POINTER, INT)
 def readv(process: LinuxProcess, fd: int, vectors: int, count: int) -> int:
-    return host_call("readv", fd, host_vectors(process, vectors, count, written=True), count)
+    return process.waiting_call("readv", fd, host_vectors(process, vectors, count, written=True), count)
 
 
 @system_call("writev", FD, POINTER, INT)
 def writev(process: LinuxProcess, fd: int, vectors: int, count: int) -> int:
-    return host_call("writev", fd, host_vectors(process, vectors, count, written=False), count)
+    return process.waiting_call("writev", fd, host_vectors(process, vectors, count, written=False), count)
 
 
 def _offset(low: int, high: int) -> int:
@@ -164,7 +164,7 @@ def _store_offset(process: LinuxProcess, address: int, offset: bytearray | None,
 
 def _sendfile(process: LinuxProcess, target: int, source: int, address: int, size: int, wide: bool) -> int:
     offset = _with_offset(process, address, wide)
-    result = host_call("sendfile", target, source, _pointer(offset), size)
+    result = process.waiting_call("sendfile", target, source, _pointer(offset), size)
     if result >= 0:
         _store_offset(process, address, offset, wide)
     return result
@@ -206,7 +206,9 @@ def _between(
 ) -> int:
     from_offset = _with_offset(process, source_at, wide=True)
     to_offset = _with_offset(process, target_at, wide=True)
-    result = host_call(name, source, _pointer(from_offset), target, _pointer(to_offset), size, flags)
+    result = process.waiting_call(
+        name, source, _pointer(from_offset), target, _pointer(to_offset), size, flags
+    )
     if result >= 0:
         _store_offset(process, source_at, from_offset, wide=True)
         _store_offset(process, target_at, to_offset, wide=True)
@@ -215,54 +217,4 @@ def _between(
 
 @system_call("tee", FD, FD, SIZE, UINT)
 def tee(process: LinuxProcess, source: int, target: int, size: int, flags: int) -> int:
-    return host_call("tee", source, target, size, flags)
-
-
-@system_call("sync")
-def sync(process: LinuxProcess) -> int:
-    return host_call("sync")
-
-
-@system_call("fsync", FD)
-def fsync(process: LinuxProcess, fd: int) -> int:
-    return host_call("fsync", fd)
-
-
-@system_call("fdatasync", FD)
-def fdatasync(process: LinuxProcess, fd: int) -> int:
-    return host_call("fdatasync", fd)
-
-
-@system_call("syncfs", FD)
-def syncfs(process: LinuxProcess, fd: int) -> int:
-    return host_call("syncfs", fd)
-
-
-@system_call("sync_file_range", FD, LONG_LONG, LONG_LONG, UINT)
-def sync_file_range(process: LinuxProcess, fd: int, offset: int, length: int, flags: int) -> int:
-    return host_call("sync_file_range", fd, offset, length, flags)
-
-
-@system_call("readahead", FD, LONG_LONG, SIZE)
-def readahead(process: LinuxProcess, fd: int, offset: int, size: int) -> int:
-    return host_call("readahead", fd, offset, size)
-
-
-@system_call("fadvise64", FD, LONG_LONG, LONG_LONG, INT)
-def fadvise64(process: LinuxProcess, fd: int, offset: int, length: int, advice: int) -> int:
-    return host_call("fadvise64", fd, offset, length, advice)
-
-
-@system_call("fallocate", FD, INT, LONG_LONG, LONG_LONG)
-def fallocate(process: LinuxProcess, fd: int, mode: int, offset: int, length: int) -> int:
-    return host_call("fallocate", fd, mode, offset, length)
-
-
-@system_call("ftruncate", FD, INT)
-def ftruncate(process: LinuxProcess, fd: int, length: int) -> int:
-    return host_call("ftruncate", fd, length)
-
-
-@system_call("ftruncate64", FD, LONG_LONG)
-def ftruncate64(process: LinuxProcess, fd: int, length: int) -> int:
-    return host_call("ftruncate", fd, length)
+    return process.waiting_call("tee", source, target, size, flags)

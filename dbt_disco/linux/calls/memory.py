@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from dbt_disco.linux.flag_table import FlagTable
 from dbt_disco.linux.host_kernel import host_call
+from dbt_disco.linux.memory_usage import is_data
 from dbt_disco.linux.system_call import (
     FD,
     INT,
@@ -18,7 +19,7 @@ from dbt_disco.linux.system_call import (
     UINT,
     system_call,
 )
-from runtime.address_space import PAGE_MASK, PAGE_SIZE, USER_END, page_end
+from runtime.address_space import PAGE_MASK, PAGE_SIZE, USER_END, AddressSpace, page_end, page_start
 
 if TYPE_CHECKING:
     from dbt_disco.linux.process import LinuxProcess
@@ -89,12 +90,20 @@ def _map(
     shared = kind != _MAP_PRIVATE
     if not flags & _MAP_ANONYMOUS:
         os.fstat(fd)  # a descriptor that is not open is the first thing Linux finds
+    growth = length - _mapped_within(space, address, address + length)
+    process.limits.check(growth, data=growth if is_data(protection, shared) else 0)
     if flags & _MAP_ANONYMOUS:
         space.map_anonymous(address, length, protection, shared=shared)
     else:
         name = os.readlink(f"/proc/self/fd/{fd}")
         space.map_file(address, length, protection, fd, offset, shared=shared, name=name)
     return address
+
+
+def _mapped_within(space: AddressSpace, start: int, end: int) -> int:
+    """How many bytes of a range are mapped."""
+    regions = space.regions.overlapping(start, end)
+    return sum(min(end, region.end) - max(start, region.start) for region in regions)
 
 
 @system_call("mmap", POINTER, SIZE, PROTECTION, MAP_FLAGS, FD, UINT)
@@ -131,8 +140,20 @@ def mprotect(process: LinuxProcess, address: int, length: int, protection: int) 
             return -errno.ENOMEM
         length += address - region.start
         address = region.start
-    process.space.protect(address, length, protection & _PROTECTION_BITS)
+    protection &= _PROTECTION_BITS
+    process.limits.check(0, data=_new_data(process, address, page_end(address + length), protection))
+    process.space.protect(address, length, protection)
     return 0
+
+
+def _new_data(process: LinuxProcess, start: int, end: int, protection: int) -> int:
+    """How many bytes of a range become data with this protection."""
+    return sum(
+        min(end, region.end) - max(start, region.start)
+        for region in process.space.regions.overlapping(start, end)
+        if is_data(protection, region.shared, region.name)
+        and not is_data(region.protection, region.shared, region.name)
+    )
 
 
 @system_call("mremap", POINTER, SIZE, SIZE, UINT, POINTER)
@@ -151,6 +172,11 @@ def mremap(
         if not may_move or new_address & PAGE_MASK or overlaps:
             return -errno.EINVAL
         process.space.unmap(new_address, new_length)
+    region = process.space.regions.find(address)
+    if region is not None:
+        growth = new_length - length
+        data = growth if is_data(region.protection, region.shared, region.name) else 0
+        process.limits.check(growth, data=data)
     return process.space.remap(address, length, new_length, new_address if fixed else None, may_move)
 
 
@@ -215,5 +241,11 @@ def munlockall(process: LinuxProcess) -> int:
 
 @system_call("cacheflush", POINTER, SIZE, INT)
 def cacheflush(process: LinuxProcess, address: int, length: int, caches: int) -> int:
-    """Nothing to do: stores to decoded code have dropped it already."""
-    return 0 if address + length <= USER_END else -errno.EFAULT
+    """Stores to decoded code have dropped it already, unless they went through another mapping of it."""
+    if address + length > USER_END:
+        return -errno.EFAULT
+    for region in process.space.regions.overlapping(address, address + length):
+        if region.shared:
+            first, last = max(region.start, address), min(region.end, address + length)
+            process.space.prepare_discard(page_start(first), last - page_start(first))
+    return 0

@@ -23,6 +23,7 @@ from dbt_disco.linux.system_call import (
     SIZE,
     UINT,
     system_call,
+    timed_system_call,
 )
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _poll(
         struct.pack(f"={'iHH' * count}", *host), max(_POLLFD_SIZE * count, 1)
     )
     timeout = _unless_interrupted(process, timeout)
-    result = host_call("ppoll", buffer, count, timeout and timeout.buffer, mask, 8)
+    result = process.waiting_call("ppoll", buffer, count, timeout and timeout.buffer, mask, 8)
     result = _or_interrupted(process, result)
     if result >= 0:
         returned = struct.unpack(f"={'iHH' * count}", buffer.raw[: _POLLFD_SIZE * count])
@@ -106,7 +107,8 @@ def poll(process: LinuxProcess, address: int, count: int, milliseconds: int) -> 
     return _poll(process, address, count, _timeout(milliseconds), None)
 
 
-def _ppoll(
+@timed_system_call("ppoll", "ppoll_time64", POINTER, UINT, POINTER, POINTER, SIZE, restarts=False)
+def ppoll(
     process: LinuxProcess, address: int, count: int, time: int, mask: int, size: int, wide: bool
 ) -> int:
     timeout = host_time(process, time, wide)
@@ -116,16 +118,6 @@ def _ppoll(
         process.signals.resume()
     store_host_time(process, time, wide, timeout)
     return result
-
-
-@system_call("ppoll", POINTER, UINT, POINTER, POINTER, SIZE, restarts=False)
-def ppoll(process: LinuxProcess, address: int, count: int, time: int, mask: int, size: int) -> int:
-    return _ppoll(process, address, count, time, mask, size, wide=False)
-
-
-@system_call("ppoll_time64", POINTER, UINT, POINTER, POINTER, SIZE, restarts=False)
-def ppoll_time64(process: LinuxProcess, address: int, count: int, time: int, mask: int, size: int) -> int:
-    return _ppoll(process, address, count, time, mask, size, wide=True)
 
 
 class _DescriptorSet:
@@ -164,7 +156,7 @@ def _select(
     mask_buffer = ctypes.create_string_buffer(mask) if mask is not None else None
     mask_address = ctypes.addressof(mask_buffer) if mask_buffer is not None else 0
     timeout = _unless_interrupted(process, timeout)
-    result = host_call(
+    result = process.waiting_call(
         "pselect6",
         count,
         *(one.buffer for one in sets),
@@ -195,12 +187,18 @@ def newselect(process: LinuxProcess, count: int, reading: int, writing: int, oth
     return result
 
 
-def _pselect(
+@timed_system_call(
+    "pselect6", "pselect6_time64", INT, POINTER, POINTER, POINTER, POINTER, POINTER, restarts=False
+)
+def pselect6(
     process: LinuxProcess,
     count: int,
-    addresses: tuple[int, int, int],
+    reading: int,
+    writing: int,
+    other: int,
     time: int,
     mask_argument: int,
+    *,
     wide: bool,
 ) -> int:
     timeout = host_time(process, time, wide)
@@ -208,25 +206,11 @@ def _pselect(
     if mask_argument:
         mask_address, size = process.memory.words(mask_argument, 2)
         mask = _mask(process, mask_address, size)
-    result = _select(process, count, addresses, timeout, mask)
+    result = _select(process, count, (reading, writing, other), timeout, mask)
     if result != -errno.EINTR:
         process.signals.resume()
     store_host_time(process, time, wide, timeout)
     return result
-
-
-@system_call("pselect6", INT, POINTER, POINTER, POINTER, POINTER, POINTER, restarts=False)
-def pselect6(
-    process: LinuxProcess, count: int, reading: int, writing: int, other: int, time: int, mask: int
-) -> int:
-    return _pselect(process, count, (reading, writing, other), time, mask, wide=False)
-
-
-@system_call("pselect6_time64", INT, POINTER, POINTER, POINTER, POINTER, POINTER, restarts=False)
-def pselect6_time64(
-    process: LinuxProcess, count: int, reading: int, writing: int, other: int, time: int, mask: int
-) -> int:
-    return _pselect(process, count, (reading, writing, other), time, mask, wide=True)
 
 
 # epoll
@@ -262,7 +246,7 @@ def _epoll_wait(
     buffer = ctypes.create_string_buffer(size * count)
     if process.signals.has_deliverable():
         milliseconds = 0
-    result = host_call("epoll_pwait", epoll, buffer, count, milliseconds, mask, 8)
+    result = process.waiting_call("epoll_pwait", epoll, buffer, count, milliseconds, mask, 8)
     result = _or_interrupted(process, result)
     raw = buffer.raw
     for index in range(max(result, 0)):

@@ -68,11 +68,6 @@ def rseq(process: LinuxProcess, area: int, length: int, flags: int, signature: i
     return -errno.ENOSYS
 
 
-@system_call("membarrier", INT, UINT, INT)
-def membarrier(process: LinuxProcess, command: int, flags: int, cpu: int) -> int:
-    return host_call("membarrier", command, flags, cpu)
-
-
 @system_call("personality", UINT)
 def personality(process: LinuxProcess, persona: int) -> int:
     query = 0xFFFF_FFFF

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from dbt_disco.linux.host_kernel import HostStructure, host_call
 from dbt_disco.linux.layout import Layout
+from dbt_disco.linux.memory_limits import INFINITY, RESOURCES, Limit
 from dbt_disco.linux.structures import HOST_RUSAGE, HOST_SYSINFO, RUSAGE, SYSINFO
 from dbt_disco.linux.system_call import INT, POINTER, system_call
 
@@ -35,45 +36,41 @@ _RESOURCES: Final = {
     14: resource.RLIMIT_RTPRIO,
     15: resource.RLIMIT_RTTIME,
 }
-_OWN_LIMITS: Final = frozenset({resource.RLIMIT_DATA, resource.RLIMIT_STACK, resource.RLIMIT_AS})
-"""Limits that on the host would hit the runtime rather than the guest; they are only remembered."""
 _RLIMIT64: Final = Layout("Q current, Q maximum")
-_INFINITY: Final = (1 << 64) - 1
 _INFINITY32: Final = 0x7FFF_FFFF
 
 
-def _limit(process: LinuxProcess, pid: int, number: int, new: dict[str, int] | None) -> dict[str, int] | int:
-    """Get and perhaps set a limit, in 64-bit terms; or minus an error."""
+def _limit(process: LinuxProcess, pid: int, number: int, new: Limit | None) -> Limit | int:
+    """Get and perhaps set a limit; or minus an error."""
     host_number = _RESOURCES.get(number)
     if host_number is None:
         return -errno.EINVAL
-    if host_number in process.own_limits and pid in (0, host_call("getpid")):
-        old = process.own_limits[host_number]
-    else:
+    is_own = host_number in RESOURCES and pid in (0, host_call("getpid"))
+    old = process.limits.get(host_number) if is_own else None
+    if old is None:
         host = HostStructure(_RLIMIT64)
-        own = host_number in _OWN_LIMITS
-        setting = HostStructure(_RLIMIT64, new) if new is not None and not own else None
+        setting = HostStructure(_RLIMIT64, new._asdict()) if new is not None and not is_own else None
         result = host_call("prlimit64", pid, host_number, setting and setting.buffer, host.buffer)
         if result < 0:
             return result
-        old = host.values()
-    if new is not None and host_number in _OWN_LIMITS:
-        if new["current"] > new["maximum"]:
+        old = Limit(**host.values())
+    if new is not None and is_own:
+        if new.current > new.maximum:
             return -errno.EINVAL
-        if new["maximum"] > old["maximum"]:
+        if new.maximum > old.maximum:
             return -errno.EPERM
-        process.own_limits[host_number] = new
+        process.limits.set(host_number, new, process.vcpu.state.gpr[29])
     return old
 
 
 @system_call("prlimit64", INT, INT, POINTER, POINTER)
 def prlimit64(process: LinuxProcess, pid: int, number: int, new: int, old: int) -> int:
-    setting = process.memory.structure(_RLIMIT64, new) if new else None
+    setting = Limit(**process.memory.structure(_RLIMIT64, new)) if new else None
     result = _limit(process, pid, number, setting)
     if isinstance(result, int):
         return result
     if old:
-        process.memory.set_structure(_RLIMIT64, old, result)
+        process.memory.set_structure(_RLIMIT64, old, result._asdict())
     return 0
 
 
@@ -82,16 +79,16 @@ def getrlimit(process: LinuxProcess, number: int, address: int) -> int:
     limits = _limit(process, 0, number, None)
     if isinstance(limits, int):
         return limits
-    process.memory.set_word(address, min(limits["current"], _INFINITY32))
-    process.memory.set_word(address + 4, min(limits["maximum"], _INFINITY32))
+    process.memory.set_word(address, min(limits.current, _INFINITY32))
+    process.memory.set_word(address + 4, min(limits.maximum, _INFINITY32))
     return 0
 
 
 @system_call("setrlimit", INT, POINTER)
 def setrlimit(process: LinuxProcess, number: int, address: int) -> int:
     words = process.memory.words(address, 2)
-    current, maximum = (_INFINITY if word >= _INFINITY32 else word for word in words)
-    result = _limit(process, 0, number, {"current": current, "maximum": maximum})
+    current, maximum = (INFINITY if word >= _INFINITY32 else word for word in words)
+    result = _limit(process, 0, number, Limit(current, maximum))
     return min(result, 0) if isinstance(result, int) else 0
 
 
@@ -119,16 +116,6 @@ def sysinfo(process: LinuxProcess, address: int) -> int:
     values["mem_unit"] <<= shift
     process.memory.set_structure(SYSINFO, address, values)
     return result
-
-
-@system_call("getpriority", INT, INT)
-def getpriority(process: LinuxProcess, which: int, who: int) -> int:
-    return host_call("getpriority", which, who)
-
-
-@system_call("setpriority", INT, INT, INT)
-def setpriority(process: LinuxProcess, which: int, who: int, priority: int) -> int:
-    return host_call("setpriority", which, who, priority)
 
 
 @system_call("nice", INT)

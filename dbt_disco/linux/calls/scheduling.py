@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING, Final
 from dbt_disco.linux.guest_time import store_host_time
 from dbt_disco.linux.host_kernel import HostStructure, host_call
 from dbt_disco.linux.structures import TIMESPEC64
-from dbt_disco.linux.system_call import INT, POINTER, SIZE, system_call
+from dbt_disco.linux.system_call import INT, POINTER, SIZE, system_call, timed_system_call
 
 if TYPE_CHECKING:
     from dbt_disco.linux.process import LinuxProcess
 
 _MAXIMUM_CPU_BYTES: Final = 1 << 13
-
-
-@system_call("sched_yield")
-def sched_yield(process: LinuxProcess) -> int:
-    return host_call("sched_yield")
 
 
 @system_call("getcpu", POINTER, POINTER, POINTER)
@@ -60,11 +55,6 @@ def sched_setaffinity(process: LinuxProcess, pid: int, size: int, address: int) 
     return host_call("sched_setaffinity", pid, len(padded), padded)
 
 
-@system_call("sched_getscheduler", INT)
-def sched_getscheduler(process: LinuxProcess, pid: int) -> int:
-    return host_call("sched_getscheduler", pid)
-
-
 @system_call("sched_setscheduler", INT, INT, POINTER)
 def sched_setscheduler(process: LinuxProcess, pid: int, policy: int, parameters: int) -> int:
     priority = ctypes.c_int(process.memory.word(parameters))
@@ -86,29 +76,10 @@ def sched_setparam(process: LinuxProcess, pid: int, parameters: int) -> int:
     return host_call("sched_setparam", pid, ctypes.byref(priority))
 
 
-@system_call("sched_get_priority_max", INT)
-def sched_get_priority_max(process: LinuxProcess, policy: int) -> int:
-    return host_call("sched_get_priority_max", policy)
-
-
-@system_call("sched_get_priority_min", INT)
-def sched_get_priority_min(process: LinuxProcess, policy: int) -> int:
-    return host_call("sched_get_priority_min", policy)
-
-
-def _interval(process: LinuxProcess, pid: int, address: int, wide: bool) -> int:
+@timed_system_call("sched_rr_get_interval", "sched_rr_get_interval_time64", INT, POINTER)
+def sched_rr_get_interval(process: LinuxProcess, pid: int, address: int, wide: bool) -> int:
     host = HostStructure(TIMESPEC64)
     result = host_call("sched_rr_get_interval", pid, host.buffer)
     if result >= 0:
         store_host_time(process, address, wide, host)
     return result
-
-
-@system_call("sched_rr_get_interval", INT, POINTER)
-def sched_rr_get_interval(process: LinuxProcess, pid: int, address: int) -> int:
-    return _interval(process, pid, address, wide=False)
-
-
-@system_call("sched_rr_get_interval_time64", INT, POINTER)
-def sched_rr_get_interval_time64(process: LinuxProcess, pid: int, address: int) -> int:
-    return _interval(process, pid, address, wide=True)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from typing import TYPE_CHECKING, Final
 
 from dbt_disco.linux.guest_time import host_time
-from dbt_disco.linux.host_kernel import HostStructure, host_call
+from dbt_disco.linux.host_kernel import host_call
 from dbt_disco.linux.layout import Layout
 from dbt_disco.linux.open_flags import host_open_flags
-from dbt_disco.linux.signal_frame import AlternateStack, SignalInfo, signal_set_mask, signal_set_words
+from dbt_disco.linux.signal_frame import AlternateStack, signal_set_mask, signal_set_words
+from dbt_disco.linux.signal_info import SI_TKILL, SI_USER, SIGNAL_INFO_SIZE, SignalInfo, host_signal_info
 from dbt_disco.linux.signal_numbers import (
     SIGKILL,
     SIGSTOP,
-    guest_code,
-    guest_mask,
-    guest_signal,
-    host_code,
     host_mask,
     host_signal,
 )
-from dbt_disco.linux.signals import SI_TKILL, SI_USER, Action, valid
+from dbt_disco.linux.signals import Action, valid
 from dbt_disco.linux.system_call import (
     FD,
     INT,
@@ -30,6 +28,7 @@ from dbt_disco.linux.system_call import (
     SIGNAL,
     SIZE,
     system_call,
+    timed_system_call,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ _STACK: Final = Layout("I sp, I size, I flags")
 _MINIMUM_STACK: Final = 2048
 _SS_ONSTACK: Final = 1
 _SS_DISABLE: Final = 2
-_HOST_SIGNAL_INFO: Final = Layout("i signo, i errno, i code, i _pad, 3I fields, 25I _rest")
 
 
 def _change_action(process: LinuxProcess, number: int, new: int, old: int) -> int:
@@ -141,23 +139,17 @@ def _store_set(process: LinuxProcess, address: int, mask: int) -> None:
     process.space.write(address, b"".join(word.to_bytes(4, order) for word in signal_set_words(mask)))
 
 
-def _pending(process: LinuxProcess) -> int:
-    host = HostStructure(Layout("Q mask"))
-    host_call("rt_sigpending", host.buffer, 8)
-    return (process.signals.pending() | guest_mask(host.values()["mask"])) & process.signals.mask
-
-
 @system_call("rt_sigpending", POINTER, SIZE)
 def rt_sigpending(process: LinuxProcess, address: int, size: int) -> int:
     if size > _SET_SIZE:
         return -errno.EINVAL
-    _store_set(process, address, _pending(process))
+    _store_set(process, address, process.signals.pending_on_both())
     return 0
 
 
 @system_call("sigpending", POINTER)
 def sigpending(process: LinuxProcess, address: int) -> int:
-    process.memory.set_word(address, _pending(process))
+    process.memory.set_word(address, process.signals.pending_on_both())
     return 0
 
 
@@ -166,7 +158,8 @@ def _suspend(process: LinuxProcess, mask: int) -> int:
     process.signals.suspend(mask)
     if process.signals.has_deliverable():
         return -errno.EINTR
-    return host_call("rt_sigsuspend", host_mask(process.signals.mask).to_bytes(8, "little"), 8)
+    process.waiting_call("rt_sigsuspend", host_mask(process.signals.mask).to_bytes(8, "little"), 8)
+    return -errno.EINTR  # also if a signal came before: it waits for nothing else
 
 
 @system_call("rt_sigsuspend", POINTER, SIZE, restarts=False)
@@ -186,37 +179,30 @@ def pause(process: LinuxProcess) -> int:
     return _suspend(process, process.signals.mask)
 
 
-def _timed_wait(process: LinuxProcess, address: int, info: int, time: int, size: int, wide: bool) -> int:
+@timed_system_call(
+    "rt_sigtimedwait", "rt_sigtimedwait_time64", POINTER, POINTER, POINTER, SIZE, restarts=False
+)
+def rt_sigtimedwait(process: LinuxProcess, address: int, info: int, time: int, size: int, wide: bool) -> int:
     if size != _SET_SIZE:
         return -errno.EINVAL
     wanted = signal_set_mask(process.memory.words(address, 4))
     timeout = host_time(process, time, wide)
     found = process.signals.take(wanted)
     if found is None:
-        host = HostStructure(_HOST_SIGNAL_INFO)
+        host = ctypes.create_string_buffer(SIGNAL_INFO_SIZE)
         mask = host_mask(wanted).to_bytes(8, "little")
-        result = host_call("rt_sigtimedwait", mask, host.buffer, timeout and timeout.buffer, 8)
+        result = process.waiting_call("rt_sigtimedwait", mask, host, timeout and timeout.buffer, 8)
         if result < 0:
             return result
-        values = host.values()
-        found = SignalInfo(guest_signal(result) or result, guest_code(values["code"]), values["fields"])
+        found = host_signal_info(host.raw)
+        assert found is not None, "the guest has waited for it"
     if info:
         process.space.write(info, found.packed(process.memory.big_endian))
     return found.number
 
 
-@system_call("rt_sigtimedwait", POINTER, POINTER, POINTER, SIZE, restarts=False)
-def rt_sigtimedwait(process: LinuxProcess, wanted: int, info: int, time: int, size: int) -> int:
-    return _timed_wait(process, wanted, info, time, size, wide=False)
-
-
-@system_call("rt_sigtimedwait_time64", POINTER, POINTER, POINTER, SIZE, restarts=False)
-def rt_sigtimedwait_time64(process: LinuxProcess, wanted: int, info: int, time: int, size: int) -> int:
-    return _timed_wait(process, wanted, info, time, size, wide=True)
-
-
 def _sender(number: int, code: int) -> SignalInfo:
-    return SignalInfo(number, code, (os.getpid(), os.getuid(), 0))
+    return SignalInfo(number, code, (os.getpid(), os.getuid()))
 
 
 def _send(process: LinuxProcess, call: str, target: tuple[int, ...], number: int, code: int) -> int:
@@ -252,15 +238,14 @@ def tgkill(process: LinuxProcess, group: int, tid: int, number: int) -> int:
 def rt_sigqueueinfo(process: LinuxProcess, pid: int, number: int, address: int) -> int:
     if not valid(number):
         return -errno.EINVAL
-    info = SignalInfo.unpacked(process.memory.big_endian, process.space.read(address, 128))
+    info = SignalInfo.unpacked(process.memory.big_endian, process.space.read(address, SIGNAL_INFO_SIZE))
     if pid == os.getpid():
         process.signals.send(info._replace(number=number))
         return 0
     host = host_signal(number)
     if host is None:
         return -errno.EINVAL
-    values = {"signo": host, "code": host_code(info.code), "fields": info.fields}
-    return host_call("rt_sigqueueinfo", pid, host, HostStructure(_HOST_SIGNAL_INFO, values).buffer)
+    return host_call("rt_sigqueueinfo", pid, host, info._replace(number=number).to_host())
 
 
 @system_call("rt_tgsigqueueinfo", INT, INT, SIGNAL, POINTER)

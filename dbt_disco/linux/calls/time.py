@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Final
 
-from dbt_disco.linux.calls.file_status import existing
+from dbt_disco.linux.guest_path import followed_path
 from dbt_disco.linux.guest_time import host_time, read_time, store_host_time
 from dbt_disco.linux.host_kernel import HostStructure, host_call
 from dbt_disco.linux.structures import HOST_TMS, TIMESPEC64, TMS
@@ -16,7 +16,9 @@ from dbt_disco.linux.system_call import (
     POINTER,
     UINT,
     system_call,
+    timed_system_call,
 )
+from runtime.host_signals import NOT_MADE
 
 if TYPE_CHECKING:
     from dbt_disco.linux.process import LinuxProcess
@@ -33,35 +35,19 @@ def _clock(process: LinuxProcess, call: str, clock: int, address: int, wide: boo
     return result
 
 
-@system_call("clock_gettime", CLOCK, POINTER)
-def clock_gettime(process: LinuxProcess, clock: int, address: int) -> int:
-    return _clock(process, "clock_gettime", clock, address, wide=False)
+@timed_system_call("clock_gettime", "clock_gettime64", CLOCK, POINTER)
+def clock_gettime(process: LinuxProcess, clock: int, address: int, *, wide: bool) -> int:
+    return _clock(process, "clock_gettime", clock, address, wide=wide)
 
 
-@system_call("clock_gettime64", CLOCK, POINTER)
-def clock_gettime64(process: LinuxProcess, clock: int, address: int) -> int:
-    return _clock(process, "clock_gettime", clock, address, wide=True)
+@timed_system_call("clock_getres", "clock_getres_time64", CLOCK, POINTER)
+def clock_getres(process: LinuxProcess, clock: int, address: int, *, wide: bool) -> int:
+    return _clock(process, "clock_getres", clock, address, wide=wide)
 
 
-@system_call("clock_getres", CLOCK, POINTER)
-def clock_getres(process: LinuxProcess, clock: int, address: int) -> int:
-    return _clock(process, "clock_getres", clock, address, wide=False)
-
-
-@system_call("clock_getres_time64", CLOCK, POINTER)
-def clock_getres_time64(process: LinuxProcess, clock: int, address: int) -> int:
-    return _clock(process, "clock_getres", clock, address, wide=True)
-
-
-@system_call("clock_settime", CLOCK, POINTER)
-def clock_settime(process: LinuxProcess, clock: int, address: int) -> int:
-    host = host_time(process, address, wide=False)
-    return host_call("clock_settime", clock, host and host.buffer)
-
-
-@system_call("clock_settime64", CLOCK, POINTER)
-def clock_settime64(process: LinuxProcess, clock: int, address: int) -> int:
-    host = host_time(process, address, wide=True)
+@timed_system_call("clock_settime", "clock_settime64", CLOCK, POINTER)
+def clock_settime(process: LinuxProcess, clock: int, address: int, *, wide: bool) -> int:
+    host = host_time(process, address, wide=wide)
     return host_call("clock_settime", clock, host and host.buffer)
 
 
@@ -98,8 +84,10 @@ def _sleep(process: LinuxProcess, clock: int, flags: int, request: int, remainde
     host = host_time(process, request, wide)
     if host is None:
         return -errno.EFAULT
-    left = HostStructure(TIMESPEC64)
-    result = host_call("clock_nanosleep", clock, flags, host.buffer, left.buffer)
+    left = HostStructure(TIMESPEC64, host.values())
+    result = process.waiting_call("clock_nanosleep", clock, flags, host.buffer, left.buffer)
+    if result == NOT_MADE:
+        result = -errno.EINTR  # it would have waited
     if result == -errno.EINTR and not flags:
         store_host_time(process, remainder, wide, left)
     return result
@@ -111,20 +99,15 @@ def nanosleep(process: LinuxProcess, request: int, remainder: int) -> int:
     return _sleep(process, clock_monotonic, 0, request, remainder, wide=False)
 
 
-@system_call("clock_nanosleep", CLOCK, UINT, POINTER, POINTER, restarts=False)
-def clock_nanosleep(process: LinuxProcess, clock: int, flags: int, request: int, remainder: int) -> int:
-    return _sleep(process, clock, flags, request, remainder, wide=False)
-
-
-@system_call("clock_nanosleep_time64", CLOCK, UINT, POINTER, POINTER, restarts=False)
-def clock_nanosleep_time64(
-    process: LinuxProcess, clock: int, flags: int, request: int, remainder: int
+@timed_system_call("clock_nanosleep", "clock_nanosleep_time64", CLOCK, UINT, POINTER, POINTER, restarts=False)
+def clock_nanosleep(
+    process: LinuxProcess, clock: int, flags: int, request: int, remainder: int, *, wide: bool
 ) -> int:
-    return _sleep(process, clock, flags, request, remainder, wide=True)
+    return _sleep(process, clock, flags, request, remainder, wide=wide)
 
 
 def _set_file_times(process: LinuxProcess, directory: int, path: int, times: bytes | None, flags: int) -> int:
-    name = existing(process, path) if path else None
+    name = followed_path(process, path) if path else None
     return host_call("utimensat", directory, name, times, flags)
 
 
@@ -139,14 +122,9 @@ def _pair(process: LinuxProcess, address: int, wide: bool) -> bytes | None:
     return packed
 
 
-@system_call("utimensat", DIRFD, PATH, POINTER, UINT)
-def utimensat(process: LinuxProcess, directory: int, path: int, times: int, flags: int) -> int:
-    return _set_file_times(process, directory, path, _pair(process, times, wide=False), flags)
-
-
-@system_call("utimensat_time64", DIRFD, PATH, POINTER, UINT)
-def utimensat_time64(process: LinuxProcess, directory: int, path: int, times: int, flags: int) -> int:
-    return _set_file_times(process, directory, path, _pair(process, times, wide=True), flags)
+@timed_system_call("utimensat", "utimensat_time64", DIRFD, PATH, POINTER, UINT)
+def utimensat(process: LinuxProcess, directory: int, path: int, times: int, flags: int, *, wide: bool) -> int:
+    return _set_file_times(process, directory, path, _pair(process, times, wide=wide), flags)
 
 
 @system_call("futimesat", DIRFD, PATH, POINTER)

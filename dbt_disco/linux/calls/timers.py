@@ -18,6 +18,7 @@ from dbt_disco.linux.system_call import (
     POINTER,
     UINT,
     system_call,
+    timed_system_call,
 )
 
 if TYPE_CHECKING:
@@ -100,34 +101,14 @@ def timer_create(process: LinuxProcess, clock: int, event: int, identifier: int)
     return result
 
 
-@system_call("timer_settime", INT, INT, POINTER, POINTER)
-def timer_settime(process: LinuxProcess, timer: int, flags: int, new: int, old: int) -> int:
-    return _set(process, "timer_settime", (timer, flags), new, old, wide=False)
+@timed_system_call("timer_settime", "timer_settime64", INT, INT, POINTER, POINTER)
+def timer_settime(process: LinuxProcess, timer: int, flags: int, new: int, old: int, *, wide: bool) -> int:
+    return _set(process, "timer_settime", (timer, flags), new, old, wide=wide)
 
 
-@system_call("timer_settime64", INT, INT, POINTER, POINTER)
-def timer_settime64(process: LinuxProcess, timer: int, flags: int, new: int, old: int) -> int:
-    return _set(process, "timer_settime", (timer, flags), new, old, wide=True)
-
-
-@system_call("timer_gettime", INT, POINTER)
-def timer_gettime(process: LinuxProcess, timer: int, address: int) -> int:
-    return _get(process, "timer_gettime", timer, address, wide=False)
-
-
-@system_call("timer_gettime64", INT, POINTER)
-def timer_gettime64(process: LinuxProcess, timer: int, address: int) -> int:
-    return _get(process, "timer_gettime", timer, address, wide=True)
-
-
-@system_call("timer_getoverrun", INT)
-def timer_getoverrun(process: LinuxProcess, timer: int) -> int:
-    return host_call("timer_getoverrun", timer)
-
-
-@system_call("timer_delete", INT)
-def timer_delete(process: LinuxProcess, timer: int) -> int:
-    return host_call("timer_delete", timer)
+@timed_system_call("timer_gettime", "timer_gettime64", INT, POINTER)
+def timer_gettime(process: LinuxProcess, timer: int, address: int, *, wide: bool) -> int:
+    return _get(process, "timer_gettime", timer, address, wide=wide)
 
 
 @system_call("timerfd_create", CLOCK, OPEN_FLAGS)
@@ -136,21 +117,11 @@ def timerfd_create(process: LinuxProcess, clock: int, flags: int) -> int:
     return host_call("timerfd_create", clock, host_open_flags(flags))
 
 
-@system_call("timerfd_settime", FD, INT, POINTER, POINTER)
-def timerfd_settime(process: LinuxProcess, fd: int, flags: int, new: int, old: int) -> int:
-    return _set(process, "timerfd_settime", (fd, flags), new, old, wide=False)
+@timed_system_call("timerfd_settime", "timerfd_settime64", FD, INT, POINTER, POINTER)
+def timerfd_settime(process: LinuxProcess, fd: int, flags: int, new: int, old: int, *, wide: bool) -> int:
+    return _set(process, "timerfd_settime", (fd, flags), new, old, wide=wide)
 
 
-@system_call("timerfd_settime64", FD, INT, POINTER, POINTER)
-def timerfd_settime64(process: LinuxProcess, fd: int, flags: int, new: int, old: int) -> int:
-    return _set(process, "timerfd_settime", (fd, flags), new, old, wide=True)
-
-
-@system_call("timerfd_gettime", FD, POINTER)
-def timerfd_gettime(process: LinuxProcess, fd: int, address: int) -> int:
-    return _get(process, "timerfd_gettime", fd, address, wide=False)
-
-
-@system_call("timerfd_gettime64", FD, POINTER)
-def timerfd_gettime64(process: LinuxProcess, fd: int, address: int) -> int:
-    return _get(process, "timerfd_gettime", fd, address, wide=True)
+@timed_system_call("timerfd_gettime", "timerfd_gettime64", FD, POINTER)
+def timerfd_gettime(process: LinuxProcess, fd: int, address: int, *, wide: bool) -> int:
+    return _get(process, "timerfd_gettime", fd, address, wide=wide)

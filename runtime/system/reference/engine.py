@@ -60,6 +60,8 @@ class SystemReference(ReferenceCpu):
             SystemOperation.TLB_WRITE_RANDOM: self.tlb.write_random,
             SystemOperation.TLB_PROBE: self.tlb.probe,
         }
+        self._reported: int | None = None
+        """What the instruction's accesses are for, if that is not their own addresses."""
         self.executed: deque[tuple[int, int]] | None = None
         """If there is one, it is told the address and the word of every instruction fetched."""
         self._set_fpu_mode(bool(state.wide_registers))
@@ -76,6 +78,7 @@ class SystemReference(ReferenceCpu):
         NONE; or why somebody else has to act first, and then nothing has been done.
         """
         state = self.state
+        self._reported = None
         self._follow_register_mode()
         try:
             self._execute(state.pc)
@@ -134,7 +137,10 @@ class SystemReference(ReferenceCpu):
     def _physical(self, address: int, size: int, access: Access) -> int:
         if address & size - 1:
             raise GuestException(address_error(access), bad_address=address)
-        return self._translation.physical(address, access)
+        if self._reported is None:
+            return self._translation.physical(address, access)
+        # Another byte of the same word.
+        return self._translation.physical(self._reported, access) + address - self._reported
 
     def _register_offset(self, address: int, size: int, access: Access) -> int | None:
         """The offset of an access to the privileged-register page; None if it is elsewhere."""
@@ -162,6 +168,13 @@ class SystemReference(ReferenceCpu):
             return
         physical = self._physical(at, size, Access.STORE)
         self._bus_access.write(physical, size, value.number)
+
+    def report_faults_at(self, address: IntegerValue) -> None:
+        self._reported = address.number
+
+    def touch(self, address: IntegerValue) -> None:
+        if not is_privileged_page(self.state, address.number):
+            self._physical(address.number, 1, Access.LOAD)
 
     def _check_store(self, address: int) -> None:
         if self._register_offset(address, 4, Access.STORE) is None:

@@ -10,17 +10,20 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Final
+
+from dbt_disco.debian.apt import KEYRING, Apt, ArchiveSource, host_mirror
+from dbt_disco.debian.fetch_error import FetchError
+from dbt_disco.debian.packages import ARCHITECTURE, SUITE
+from dbt_disco.debian.root_file_system import RootFileSystem
+from runtime.disk_cache import cache_directory
 
 PACKAGES: Final = (
     *("bash", "bc", "busybox", "bzip2", "coreutils", "dash", "diffutils", "gawk", "grep", "gzip", "jq"),
     *("lua5.4", "openssl", "perl", "python3.11", "sed", "sqlite3", "tar", "xz-utils"),
 )
 """What the corpus runs; apt adds the libraries they depend on."""
-
-NEEDED_TOOLS: Final = ("apt-get", "dpkg-deb")
 
 
 class SysrootUnavailable(Exception):
@@ -32,7 +35,7 @@ def sysroot() -> Path:
 
     Raises SysrootUnavailable when a tool, the network or the architecture is missing.
     """
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "dbt-disco", "sysroot")
+    base = cache_directory() / "sysroot"
     base.mkdir(parents=True, exist_ok=True)
     unpacked = base / hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:16]
     with open(base / "lock", "w") as lock:
@@ -40,44 +43,21 @@ def sysroot() -> Path:
         if not unpacked.exists():
             work = base / "unfinished"
             shutil.rmtree(work, ignore_errors=True)
-            _download(work)
-            _unpack(work)
+            RootFileSystem(work / "root").unpack(_download(work), lambda fraction: None)
             os.replace(work / "root", unpacked)
             shutil.rmtree(work)
     return unpacked
 
 
-def _download(work: Path) -> None:
-    for tool in NEEDED_TOOLS:
-        if shutil.which(tool) is None:
-            raise SysrootUnavailable(f"{tool} is not installed")
-    for directory in ("lists/partial", "archives/partial"):
-        (work / directory).mkdir(parents=True)
-    apt = [
-        "apt-get",
-        "-oAPT::Architecture=mipsel",
-        "-oAPT::Architectures=mipsel",
-        "-oAPT::Sandbox::User=",
-        "-oDebug::NoLocking=true",
-        "-oDir::State::status=/dev/null",
-        f"-oDir::State::Lists={work / 'lists'}",
-        f"-oDir::Cache={work}",
-        "--quiet",
-    ]
-    _run([*apt, "update"])
-    _run([*apt, "install", "--yes", "--download-only", "--no-install-recommends", *PACKAGES])
-
-
-def _unpack(work: Path) -> None:
-    archives = sorted((work / "archives").glob("*.deb"))
-    if not archives:
-        raise SysrootUnavailable("apt-get downloaded no packages")
-    for archive in archives:
-        _run(["dpkg-deb", "--extract", str(archive), str(work / "root")])
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    if done.returncode != 0:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise SysrootUnavailable(f"{command[0]} failed: {' '.join(last)}")
+def _download(work: Path) -> list[Path]:
+    mirror = host_mirror()
+    if mirror is None:
+        raise SysrootUnavailable("this host's apt knows no Debian mirror")
+    archives = work / "archives"
+    try:
+        apt = Apt(work / "apt", ArchiveSource(mirror, SUITE, KEYRING, ARCHITECTURE))
+        apt.update(lambda fraction: None)
+        apt.download(PACKAGES, archives, lambda fraction: None)
+    except FetchError as error:
+        raise SysrootUnavailable(str(error)) from error
+    return sorted(archives.glob("*.deb"))

@@ -253,6 +253,24 @@ def test_hot_code_is_translated_and_counted(tmp_path: Path) -> None:
     assert second["seconds"]["compile_worker"] < first["seconds"]["compile_worker"]
 
 
+@pytest.mark.parametrize(("engine", "tier"), [("interpreter", "interpreter"), ("translator", "translated")])
+def test_native_time_is_shared_between_the_tiers(engine: str, tier: str) -> None:
+    found = statistics("--engine", engine, QUEENS, 1500)
+    seconds, samples = found["seconds"], found["samples"]
+    assert isinstance(seconds, dict) and isinstance(samples, int)
+    assert samples > 5
+    assert seconds["interpreter"] + seconds["translated"] == pytest.approx(seconds["native"], abs=1e-5)
+    assert seconds[tier] > 0.9 * seconds["native"]
+
+
+def test_samples_do_not_disturb_the_guest() -> None:
+    """Neither what it is told of signals and timers, nor what it waits for."""
+    program = REPOSITORY / "guests" / "prebuilt" / "mipsel" / "linux" / "waiting"
+    done = command("run", "--stats=json", program, "one argument", "")
+    assert " passed, 0 failed" in done.output
+    assert done.status == 0
+
+
 def test_statistics_as_text(tmp_path: Path) -> None:
     path = tmp_path / "statistics"
     done = command("run", "--stats", "--stats-file", path, HELLO)

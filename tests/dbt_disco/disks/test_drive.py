@@ -61,7 +61,7 @@ def test_unclear_drives(text: str, reason: str) -> None:
     with pytest.raises(DiskError) as raised:
         parse_drive(text)
     assert str(raised.value).startswith(f"--drive {text}: ")
-    assert reason in str(raised.value)
+    assert reason in str(raised.value) and raised.value.exit_status == 2
 
 
 def test_missing_and_damaged_files(tmp_path: Path) -> None:

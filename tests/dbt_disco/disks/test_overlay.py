@@ -177,6 +177,16 @@ def test_unflushed_writes_are_kept_when_the_disk_is_closed(image: Path) -> None:
     disk.close()
 
 
+def test_a_read_only_drive_shows_what_the_overlay_holds(image: Path) -> None:
+    disk = open_overlay(image)
+    disk.write(3, b"x" * SECTOR_SIZE)
+    disk.close()
+    overlay = image.with_name("overlay")
+    disk = Drive(image, SharingMode.OVERLAY, overlay, read_only=True).open("test")
+    assert disk.read_only and disk.read(3, 1) == b"x" * SECTOR_SIZE
+    disk.close()
+
+
 def test_another_base_image_is_refused(image: Path) -> None:
     open_overlay(image).close()
     contents = image.read_bytes()

@@ -139,6 +139,17 @@ def test_all_covers_the_code(guest: Path) -> None:
     assert covered >= {START + 4 * at for at in range(len(PROGRAM))}
 
 
+def test_all_means_the_sections_of_code() -> None:
+    """Not the ELF header, nor the constants behind the code, though both are mapped executable with it."""
+    with open(HELLO_BIG_ENDIAN, "rb") as file:
+        headers = [s.header for s in ELFFile(file).iter_sections() if s.header["sh_flags"] & 4]
+    sections = [range(h["sh_addr"], h["sh_addr"] + h["sh_size"]) for h in headers]
+    regions = dump("--all", "--stage", "guest", HELLO_BIG_ENDIAN)
+    assert all(any(region["address"] in section for section in sections) for region in regions)
+    starts = {line["address"] for region in regions for line in region["stages"]["guest"]}
+    assert all(section.start in starts for section in sections)
+
+
 def test_text_puts_each_stage_under_its_guest_instruction(guest: Path) -> None:
     done = command("dump", "--address", hex(START), guest)
     lines = done.output.splitlines()

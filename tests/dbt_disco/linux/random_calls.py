@@ -16,7 +16,7 @@ from dbt_disco.linux.loader import LoadedProgram
 from dbt_disco.linux.process import LinuxProcess
 from dbt_disco.linux.system_call import CALLS
 from runtime.address_space import EXEC, READ, WRITE, AddressSpace
-from translator.state import CpuState, Stop
+from tests.dbt_disco.linux.idle_process import IdleVcpu
 
 LEFT_OUT = frozenset(
     [
@@ -112,23 +112,6 @@ END = DATA + 0x4000
 INTERESTING = (0, 1, 2, 3, 4, 8, 16, 100, 4095, 4096, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 0xFFFF_FF9C)
 PLACES = (DATA, DATA + 1, NAMES_AT, NAMES_AT + 8, NAMES_AT + 12, END - 4, END - 1, END, 0x7FFF_F000, 0x5000)
 NAMES_IN_MEMORY = b"one\0two\0link\0user.x\0/proc/self/maps\0/proc/self/exe\0"
-
-
-class IdleVcpu:
-    """A vCPU of which only the registers are used."""
-
-    def __init__(self, space: AddressSpace, big_endian: bool) -> None:
-        self.state = CpuState()
-        self.address_space = space
-        self.big_endian = big_endian
-        self.wide_fpu = False
-        self.precise_faults = True
-
-    def run(self) -> Stop:
-        raise AssertionError("not to be run")
-
-    def request_stop(self) -> None:
-        """Nothing runs."""
 
 
 def main(seed: int, count: int) -> None:

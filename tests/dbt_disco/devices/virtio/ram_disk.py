@@ -16,7 +16,7 @@ class RamDisk:
 
     def read(self, sector: int, count: int) -> bytes:
         self._note("read", sector, count)
-        return bytes(self.data[sector * SECTOR_SIZE :][: count * SECTOR_SIZE])
+        return bytes(self.data[sector * SECTOR_SIZE : (sector + count) * SECTOR_SIZE])
 
     def write(self, sector: int, data: bytes) -> None:
         assert len(data) % SECTOR_SIZE == 0

@@ -13,9 +13,11 @@ from typing import Final
 import pytest
 
 from dbt_disco.devices.virtio.block import BlockDevice, Feature, Request, Result
+from dbt_disco.devices.virtio.console import ConsoleDevice
 from dbt_disco.devices.virtio.registers import Interrupt, Register, Status
 from dbt_disco.devices.virtio.virtio_device import ReservedFeature
 from dbt_disco.disks.block_backend import SECTOR_SIZE
+from tests.dbt_disco.devices.character_line import CharacterLine
 from tests.dbt_disco.devices.virtio.driver import Driver, DriverQueue, Transfer
 from tests.dbt_disco.devices.virtio.guest import Guest, Machine
 from tests.dbt_disco.devices.virtio.qemu_guest import PROGRAM, QemuGuest
@@ -211,3 +213,22 @@ def test_broken_rules(name: str, qemu: QemuGuest, ours: Guest) -> None:
         told = machine.load(Register.INTERRUPT_STATUS) & Interrupt.CONFIGURATION_CHANGE
         statuses.append((machine.load(Register.STATUS), told))
     assert statuses[0] == statuses[1]
+
+
+def test_console_output(tmp_path: Path, first_seed: int) -> None:
+    """Input cannot be compared: QEMU takes none while its CPU stands still."""
+    output, line = tmp_path / "output", CharacterLine()
+    console = ("-chardev", f"file,id=c,path={output}", "-device", "virtconsole,chardev=c")
+    dice = random.Random(first_seed)
+    with QemuGuest("virtio-serial-device,max_ports=1", *console) as qemu:
+        drivers = [Driver(qemu), Driver(Guest(ConsoleDevice(line)))]
+        for driver in drivers:
+            driver.start(int(ReservedFeature.VERSION_1 | ReservedFeature.INDIRECT_DESC), queues=2, size=32)
+        for _ in range(50):
+            pieces = [dice.randbytes(dice.randrange(1, 100)) for _ in range(dice.randrange(1, 5))]
+            indirect = dice.random() < 0.5
+            for driver in drivers:
+                driver.queues[1].add(pieces, [], indirect)
+                driver.queues[1].kick()
+                assert [transfer.written for transfer in wait_for(driver.queues[1], 1)] == [0]
+    assert output.read_bytes() == line.sent
