@@ -226,7 +226,6 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("decode_table", ctypes.c_uint64, "host address of the decode table (translator.decode_table)"),
     ("decode_records", ctypes.c_uint32, "offset of its records"),
     ("visit_requested", ctypes.c_uint32, "1: leave native code for a moment, at the next look at the limit"),
-    ("is_waiting", ctypes.c_uint32, "1: the wait at pc has begun, and ends when an unmasked interrupt is pending"),
     ("resume_limit", ctypes.c_uint64, "what limit is to be when nothing is pending"),
     # Time. A tick of Count is 6.25 ns, or two instructions.
     ("count_offset", ctypes.c_uint32, "Count - ticks"),

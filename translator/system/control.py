@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from translator.cp0_registers import Cause
 from translator.handlers import address_of_entry
 from translator.ir import IrValue
 from translator.native_cpu import CONVENTION
@@ -74,8 +73,6 @@ def _leave() -> str:
 def _leave_for(stop: Stop) -> str:
     r = Routine()
     r.write("stop", stop)
-    if stop is Stop.WAIT:
-        r.write("is_waiting", 1)
     r.tail_call("leave_at_entry")
     return r.routine(f"leave_at_entry_{stop.name.lower()}", "nounwind noinline cold")
 
@@ -222,8 +219,6 @@ def _resume() -> str:
     r = Routine()
     r.emit("%view = call i64 @current_view(ptr %state)")
     view, clock = IrValue(r, "%view", 64), argument(r, "bias", 64)
-    with r.when(r.read("is_waiting").ne(0), unlikely=True):
-        _go_on_waiting(r, clock, view)
     with r.when(r.read("in_delay_slot").ne(0)):
         go_to(r, "go_to_slot", r.read("pc"), clock, view)
     go_to(r, "proceed_at", r.read("pc"), clock, view)
@@ -300,19 +295,6 @@ def _stored() -> str:
     following = r.read("lone_next")
     r.dispatch(following, following + ENTRY_SIZE, clock_before(r) - following)
     return r.routine("stored", "nounwind noinline cold")
-
-
-def _go_on_waiting(r: Routine, clock: IrValue, view: IrValue) -> None:
-    """End here: the wait at pc is over if an interrupt is pending, which is then taken behind it."""
-    r.call_for_effect("update_timer", clock)
-    with r.when((r.read("cause") & r.read("status") & Cause.IP).eq(0)):
-        r.write("stop", Stop.WAIT)
-        r.finish()
-    r.write("is_waiting", 0)
-    in_slot = r.read("in_delay_slot").ne(0)
-    r.write("in_delay_slot", 0)
-    following = in_slot.select(r.read("branch_target"), r.read("pc") + 4)
-    go_to(r, "proceed_at", following, clock + ENTRY_SIZE, view)
 
 
 def _undecoded(big_endian: bool) -> str:
