@@ -49,8 +49,10 @@ def _option(parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
     def parsed(text: str) -> _Value:
         try:
             return parse(text)
-        except (ValueError, DiskError) as error:
+        except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
+        except DiskError as error:  # which says what option it is about
+            raise CommandError(str(error), 2) from None
 
     return parsed
 
@@ -123,13 +125,8 @@ def add_parser(subparsers: Any) -> ArgumentParser:
         default="host",
         help="what time follows; with instructions, runs are repeatable (default: host)",
     )
-    engines = "; ".join(f"{name}: {what}" for name, what in ENGINES.items() if name != "reference")
-    option(
-        "--engine",
-        choices=[name for name in ENGINES if name != "reference"],
-        default="auto",
-        help=f"{engines} (default: auto)",
-    )
+    engines = "; ".join(f"{name}: {what}" for name, what in ENGINES.items())
+    option("--engine", choices=ENGINES, default="auto", help=f"{engines} (default: auto)")
     option("--no-privileged-page", action="store_true", help="the guest has no privileged-register page")
     option("--no-cache", action="store_true", help="neither read nor write the translation cache")
     option(
