@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +17,7 @@ from dbt_disco.disks.disk_error import DiskError
 from dbt_disco.disks.drive import Drive, parse_drive
 from dbt_disco.engine import ENGINES
 from dbt_disco.virtual_machine.configuration import DEFAULT_CPU, Configuration
-from dbt_disco.virtual_machine.console.option import STDIO, parse_line
+from dbt_disco.virtual_machine.console.option import STDIO, LineOption, parse_line
 from dbt_disco.virtual_machine.outcome import Ending, Outcome
 from dbt_disco.virtual_machine.user_network_option import UserNetworkOption, parse_network
 from runtime.system.cpu_model import CPU_MODELS
@@ -49,8 +49,10 @@ def _option(parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
     def parsed(text: str) -> _Value:
         try:
             return parse(text)
-        except (ValueError, DiskError) as error:
+        except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
+        except DiskError as error:  # which says what option it is about
+            raise CommandError(str(error), 2) from None
 
     return parsed
 
@@ -123,13 +125,8 @@ def add_parser(subparsers: Any) -> ArgumentParser:
         default="host",
         help="what time follows; with instructions, runs are repeatable (default: host)",
     )
-    engines = "; ".join(f"{name}: {what}" for name, what in ENGINES.items() if name != "reference")
-    option(
-        "--engine",
-        choices=[name for name in ENGINES if name != "reference"],
-        default="auto",
-        help=f"{engines} (default: auto)",
-    )
+    engines = "; ".join(f"{name}: {what}" for name, what in ENGINES.items())
+    option("--engine", choices=ENGINES, default="auto", help=f"{engines} (default: auto)")
     option("--no-privileged-page", action="store_true", help="the guest has no privileged-register page")
     option("--no-cache", action="store_true", help="neither read nor write the translation cache")
     option(
@@ -152,8 +149,7 @@ def execute(options: Any) -> int:
             "only one of --serial and --virtio-console can be stdio; give the other a file or pty", 2
         )
     try:
-        with _line(options.serial) as console, _optional_line(options.virtio_console) as virtio_console:
-            outcome = _run(configuration, console, virtio_console, options.stats)
+        outcome = _boot(configuration, options)
     except DiskError as error:
         raise CommandError(str(error)) from error
     except BrokenPipeError:
@@ -232,48 +228,48 @@ def _debian_command_line(network: UserNetworkOption | None, append: str) -> str:
 # Running it.
 
 
-@contextmanager
-def _line(option: Any) -> Iterator[Line]:
+def _boot(configuration: Configuration, options: Any) -> Outcome:
+    """Lines are opened before anything else that takes time, and closed before what they are watched by."""
     from dbt_disco.virtual_machine.console.option import open_line
-
-    line = open_line(option)
-    try:
-        yield line
-    finally:
-        line.close()
-
-
-def _optional_line(option: Any) -> Any:
-    return nullcontext() if option is None else _line(option)
-
-
-def _run(
-    configuration: Configuration, console: Line, virtio_console: Line | None, stats: str | None
-) -> Outcome:
-    from dbt_disco.virtual_machine.stop_signals import StopSignals
     from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
 
-    virtual_machine = VirtualMachine(configuration, console, virtio_console=virtio_console)
-    start_up = perf_counter() - _STARTED
-    try:
-        terminal = _terminal(virtual_machine, (console, virtio_console))
-        with StopSignals(virtual_machine, terminal), terminal or nullcontext():
-            for line in (console, virtio_console):
-                if line is not None:
-                    line.start(virtual_machine.surroundings)
-            try:
-                outcome = virtual_machine.run()
-            finally:
-                console.flush()
-                if virtio_console is not None:
-                    virtio_console.flush()
-        _report(virtual_machine, outcome, stats, start_up)
-    finally:
-        virtual_machine.close()
+    with ExitStack() as lines:
+
+        def opened(option: LineOption) -> Line:
+            line = open_line(option)
+            lines.callback(line.close)
+            return line
+
+        console = opened(options.serial)
+        virtio_console = None if options.virtio_console is None else opened(options.virtio_console)
+        virtual_machine = VirtualMachine(configuration, console, virtio_console=virtio_console)
+        start_up = perf_counter() - _STARTED
+        try:
+            with lines:
+                outcome = _run(virtual_machine, console, virtio_console)
+            _report(virtual_machine, outcome, options.stats, start_up)
+        finally:
+            virtual_machine.close()
     return outcome
 
 
-def _terminal(virtual_machine: VirtualMachine, lines: tuple[Line | None, ...]) -> Terminal | None:
+def _run(virtual_machine: VirtualMachine, console: Line, virtio_console: Line | None) -> Outcome:
+    """Run to the end, with signals and the terminal in our hands, and everything written out."""
+    from dbt_disco.virtual_machine.stop_signals import StopSignals
+
+    lines = [console] if virtio_console is None else [console, virtio_console]
+    terminal = _terminal(virtual_machine, lines)
+    with StopSignals(virtual_machine, terminal), terminal or nullcontext():
+        for line in lines:
+            line.start(virtual_machine.surroundings)
+        try:
+            return virtual_machine.run()
+        finally:
+            for line in lines:
+                line.flush()
+
+
+def _terminal(virtual_machine: VirtualMachine, lines: list[Line]) -> Terminal | None:
     """The terminal that one of the lines is on, if any, with somebody who answers Ctrl-A."""
     from dbt_disco.virtual_machine.console.stdio_line import StdioLine
 
@@ -289,6 +285,8 @@ def _terminal(virtual_machine: VirtualMachine, lines: tuple[Line | None, ...]) -
 
 
 def _report(virtual_machine: VirtualMachine, outcome: Outcome, stats: str | None, start_up: float) -> None:
+    if outcome.ending is Ending.STOPPED and sys.stderr.isatty():
+        print(file=sys.stderr)  # the guest may have left the cursor anywhere
     if outcome.reason:
         print(f"dbt-disco: {outcome.reason}", file=sys.stderr)
     if stats is not None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from dbt_disco.disks.drive import Drive
     from dbt_disco.virtual_machine.user_network_option import UserNetworkOption
-    from runtime.system.vcpu import Engine
 
 DEFAULT_MEMORY_SIZE: Final = 256 << 20
 DEFAULT_CPU: Final = "24Kf"
@@ -18,6 +17,7 @@ DEFAULT_MAC: Final = bytes.fromhex("525400123456")
 """QEMU's for the first network card."""
 
 Clock = Literal["host", "instructions"]
+Engine = Literal["auto", "translator", "interpreter", "reference"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Configuration:
     seed: int = 0
     """Of all that is random under the instruction clock."""
     engine: Engine = "auto"
+    """The reference engine goes with the instruction clock only."""
     count_instructions: bool = False
     """Whether translated code counts instructions under the host clock, too, which makes it slower."""
     privileged_page: bool = True

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from time import monotonic_ns, time_ns
+from typing import TYPE_CHECKING
 
 from dbt_disco.virtual_machine.descriptor_watch import DescriptorWatch
 from dbt_disco.virtual_machine.timer_descriptor import TimerDescriptor
 from dbt_disco.virtual_machine.timer_queue import QueuedTimer, TimerQueue
 
+if TYPE_CHECKING:
+    from runtime.system.vcpu import SystemVcpu
+
 
 class HostSurroundings:
     """The `RunSurroundings` of a virtual machine whose time is the host's."""
 
-    def __init__(self, attention: Callable[[], None], start: int) -> None:
-        """`attention`: see `DescriptorWatch`; `start` is the time of `time.monotonic_ns` that is 0 here."""
-        self.descriptors = DescriptorWatch(attention)
+    def __init__(self, vcpu: SystemVcpu) -> None:
+        """Time is that of the vCPU."""
+        self.descriptors = DescriptorWatch(vcpu.request_stop)
         self.slept = 0
-        self._start = start
+        self._vcpu = vcpu
+        self._start: int = vcpu.state.start_time
         self._timers = TimerQueue()
         self._timer = TimerDescriptor()
         self._timer_set_to: int | None = None
@@ -71,7 +76,8 @@ class HostSurroundings:
             self.descriptors.dispatch()
 
     def paused(self, duration: int) -> None:
-        self._start += duration
+        self._vcpu.postpone(duration)
+        self._start = self._vcpu.state.start_time
         self._timer_set_to = None
         self._see_to_first()
 

@@ -31,7 +31,7 @@ def registers_text(virtual_machine: VirtualMachine) -> str:
     values = {name: int(state.gpr[number]) for number, name in enumerate(REGISTER_NAMES)}
     values |= {"hi": state.hi, "lo": state.lo}
     privileged = {register.name: int(getattr(state, register.field)) for register in CP0_REGISTERS}
-    privileged["count"] = vcpu.read_count()
+    privileged["count"] = vcpu.count()
     return f"pc {state.pc:08x}{place}\n{_rows(values, 4)}{_rows(privileged, 19)}"
 
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from dbt_disco.virtual_machine.descriptor_watch import DescriptorWatch
 from dbt_disco.virtual_machine.timer_queue import QueuedTimer, TimerQueue
-from runtime.system.vcpu import CLOCK_PER_INSTRUCTION
+from runtime.reference_cpu import CLOCK_PER_INSTRUCTION
 from translator.predecode import CLOCK_PER_COUNT
 
 if TYPE_CHECKING:
-    from runtime.system.vcpu import SystemVcpu
+    from dbt_disco.virtual_machine.processor import AnyVcpu
 
 WALL_CLOCK_AT_START: Final = 2_000_000_000 * 1_000_000_000
 """Nanoseconds since 1970: a day in 2033, later than any file a guest finds on its disks."""
@@ -39,7 +39,7 @@ def clock_at(nanoseconds: int) -> int:
 class InstructionSurroundings:
     """The `RunSurroundings` of a virtual machine whose time is its vCPU's."""
 
-    def __init__(self, vcpu: SystemVcpu, seed: int) -> None:
+    def __init__(self, vcpu: AnyVcpu, seed: int) -> None:
         """`seed` decides what `random` gives."""
         self.descriptors = DescriptorWatch(vcpu.request_stop)
         self.slept = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from dbt_disco.devices.character_backend import CharacterBackend
 from dbt_disco.devices.device import Surroundings
@@ -17,7 +17,9 @@ from dbt_disco.virtual_machine.outcome import Ending, Outcome
 from dbt_disco.virtual_machine.virtual_memory import NotMapped, read_virtual
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE, PhysicalAddress
 from runtime.system.physical_memory import NotMemory, PhysicalMemory
-from runtime.system.vcpu import SystemVcpu
+
+if TYPE_CHECKING:
+    from dbt_disco.virtual_machine.processor import AnyVcpu
 
 INTERFACE_VERSION: Final = 1
 
@@ -32,7 +34,7 @@ class Caller(Protocol):
     """The virtual machine that calls."""
 
     @property
-    def vcpu(self) -> SystemVcpu: ...
+    def vcpu(self) -> AnyVcpu: ...
     @property
     def memory(self) -> PhysicalMemory: ...
     @property

@@ -9,7 +9,7 @@ from typing import Any, Final
 from dbt_disco.virtual_machine.instruction_surroundings import InstructionSurroundings
 from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
 from runtime.addresses import MACHINE_PAGE_SIZE
-from runtime.system.vcpu import CLOCK_PER_INSTRUCTION
+from runtime.system.vcpu import CLOCK_PER_INSTRUCTION, SystemVcpu
 
 _NANOSECONDS: Final = 1_000_000_000
 _KIB: Final = 1024
@@ -41,10 +41,11 @@ def measure(virtual_machine: VirtualMachine, start_up: float | None = None) -> d
             "copied_on_write": memory.copied * MACHINE_PAGE_SIZE // _KIB,
             "resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         },
-        "words_decoded": vcpu.words.count,
-        "translations": vars(vcpu.translations.counts),
-        "failures": vcpu.translations.failures,
     }
+    if isinstance(vcpu, SystemVcpu):
+        statistics["words_decoded"] = vcpu.words.count
+        statistics["translations"] = vars(vcpu.translations.counts)
+        statistics["failures"] = vcpu.translations.failures
     if configuration.counts_instructions:
         instructions = (state.clock - skipped) // CLOCK_PER_INSTRUCTION
         translated = state.translated_clock // CLOCK_PER_INSTRUCTION

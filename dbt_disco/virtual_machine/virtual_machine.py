@@ -23,11 +23,10 @@ from dbt_disco.virtual_machine.interrupt_controller import InterruptController
 from dbt_disco.virtual_machine.machine import Machine
 from dbt_disco.virtual_machine.monitor_calls import answer_monitor_call
 from dbt_disco.virtual_machine.outcome import Ending, Outcome
+from dbt_disco.virtual_machine.processor import make_vcpu
 from dbt_disco.virtual_machine.run_surroundings import RunSurroundings
-from runtime.system.cpu_model import CPU_MODELS
 from runtime.system.machine_memory import OutOfMachineMemory
 from runtime.system.physical_memory import PhysicalMemory
-from runtime.system.vcpu import SystemVcpu
 from translator.cp0_registers import Cause
 from translator.state import Stop
 
@@ -82,7 +81,7 @@ class VirtualMachine:
         self.machine: Final = machine
         self.memory: Final = PhysicalMemory(machine.memory, [(part.start, part.size) for part in ranges])
         self.bus: Final = Bus("big" if self.big_endian else "little")
-        self.vcpu: Final = self._make_vcpu()
+        self.vcpu: Final = make_vcpu(configuration, self.memory, self.bus, big_endian=self.big_endian)
         self.surroundings: Final[RunSurroundings] = self._make_surroundings()
         self.interrupts: Final = InterruptController(self.vcpu.set_interrupts)
         try:
@@ -105,29 +104,16 @@ class VirtualMachine:
 
     # Building.
 
-    def _make_vcpu(self) -> SystemVcpu:
-        configuration = self.configuration
-        return SystemVcpu(
-            self.memory,
-            self.bus,  # type: ignore[arg-type]  # physical addresses are plain numbers in the runtime
-            CPU_MODELS[configuration.cpu],
-            big_endian=self.big_endian,
-            engine=configuration.engine,
-            use_cache=configuration.use_cache,
-            count_instructions=configuration.count_instructions,
-            instruction_clock=configuration.clock == "instructions",
-            has_privileged_page=configuration.privileged_page,
-            program_key=str(configuration.kernel),
-        )
-
     def _make_surroundings(self) -> RunSurroundings:
         if self.configuration.clock == "instructions":
             from dbt_disco.virtual_machine.instruction_surroundings import InstructionSurroundings
 
             return InstructionSurroundings(self.vcpu, self.configuration.seed)
         from dbt_disco.virtual_machine.host_surroundings import HostSurroundings
+        from runtime.system.vcpu import SystemVcpu
 
-        return HostSurroundings(self.vcpu.request_stop, self.vcpu.state.start_time)
+        assert isinstance(self.vcpu, SystemVcpu)  # the other one has been refused
+        return HostSurroundings(self.vcpu)
 
     def _attach_devices(self, virtio_console: CharacterBackend | None) -> None:
         line = self.interrupts.line
@@ -234,7 +220,6 @@ class VirtualMachine:
         before = monotonic_ns()
         meanwhile()
         duration = monotonic_ns() - before
-        self.vcpu.postpone(duration)
         self.surroundings.paused(duration)
 
     def _wait(self) -> None:

@@ -357,7 +357,7 @@ class SystemVcpu:
         """When Count reaches Compare next, in nanoseconds since the start."""
         return -(-int(self.state.compare_ticks) * 25 // 4)
 
-    def read_count(self) -> int:
+    def count(self) -> int:
         """Count as the guest would read it now."""
         return int(self._read_count(ctypes.addressof(self.state), self.state.clock))
 

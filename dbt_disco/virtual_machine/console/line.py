@@ -32,7 +32,7 @@ class Line(CharacterBackend, Protocol):
         """The virtual machine is about to run: from now on take input. May wait for the other side."""
 
     def close(self) -> None:
-        """Give back what was opened; what has been collected is written before, as far as nobody has to wait."""
+        """Write out what has been collected, and give back what was opened; before the virtual machine is closed."""
 
 
 class Output:

@@ -9,6 +9,7 @@ from runtime.system.cpu_model import CpuModel, reset
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.reference.engine import SystemReference
 from runtime.system.reference.exceptions import enter, interrupt_is_due
+from translator.cp0_registers import Status
 from translator.host_float import CONTROL_DEFAULT
 from translator.state import CpuState, ExceptionCode, Stop
 
@@ -91,6 +92,15 @@ class ReferenceVcpu(SystemReference):
         state.pc = state.branch_target if state.in_delay_slot else state.pc + 4 & 0xFFFF_FFFF
         state.in_delay_slot = 0
         state.clock += CLOCK_PER_INSTRUCTION
+
+    def interrupt_is_pending(self) -> bool:
+        """Whether an unmasked interrupt is, enabled or not: what ends a `wait`."""
+        self.timer.update()
+        return bool(self.state.cause & self.state.status & Status.IM)
+
+    def count(self) -> int:
+        """Count as the guest would read it now."""
+        return self.timer.count()
 
     def next_compare(self) -> int:
         """When Count reaches Compare next, in nanoseconds since the start."""
