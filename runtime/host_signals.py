@@ -24,6 +24,10 @@ from translator.state import OFFSET, CpuState
 
 VALID_SIGNALS: Final = frozenset(signal.valid_signals())
 """The host's signals, without those that its C library keeps for itself."""
+ASYNCHRONOUS_SIGNALS: Final = VALID_SIGNALS - {
+    *(signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP)
+}
+"""Those that no instruction raises."""
 NOT_MADE: Final = -512
 """Result of a call that a signal has come before: Linux's own -ERESTARTSYS, which no program ever sees."""
 
@@ -188,7 +192,7 @@ class HostSignals:
 
     def catch(self, number: int) -> None:
         """Note signal `number` when it arrives, and make the vCPU leave native code."""
-        self._actions.set(number, self.handler, blocked=_ASYNCHRONOUS)
+        self._actions.set(number, self.handler, blocked=ASYNCHRONOUS_SIGNALS)
 
     def release(self, number: int) -> None:
         """Give the signal the action that it had before, if it is caught."""
@@ -224,10 +228,6 @@ class HostSignals:
 
         return call
 
-
-_ASYNCHRONOUS: Final = VALID_SIGNALS - {
-    *(signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP)
-}
 
 _shared: HostSignals | None = None
 

@@ -83,7 +83,8 @@ def add_parser(subparsers: Any) -> ArgumentParser:
         type=_engine_pair,
         const=("auto", "reference"),
         metavar="ENGINE,ENGINE",
-        help="run two engines side by side and stop where they differ (default: auto,reference)",
+        help="run two engines side by side and stop where they differ (--lockstep=ENGINE,ENGINE for others than "
+        "auto,reference)",
     )
     return parser
 
