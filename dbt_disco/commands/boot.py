@@ -36,8 +36,6 @@ testing its cryptography, nor to store to every page that it is about to fill, o
 _NETWORK_COMMAND_LINE: Final = "ip={guest}::{gateway}:255.255.255.0::eth0:off:{name_server}"
 
 _UNITS: Final = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-_STOPPED: Final = 3
-_SIGNALLED: Final = 128
 _STARTED: Final = perf_counter()
 
 _Value = TypeVar("_Value")
@@ -156,7 +154,7 @@ def execute(options: Any) -> int:
         raise
     except OSError as error:
         raise CommandError(f"{error.filename or 'host error'}: {error.strerror or error}") from error
-    return _status(outcome)
+    return outcome.exit_status
 
 
 # What to boot.
@@ -297,12 +295,3 @@ def _report(virtual_machine: VirtualMachine, outcome: Outcome, stats: str | None
         text = as_json(statistics) if stats == "json" else as_text(statistics, titles(statistics))
         sys.stderr.write(text)
 
-
-def _status(outcome: Outcome) -> int:
-    match outcome.ending:
-        case Ending.STOPPED | Ending.FAILED:
-            return _STOPPED
-        case Ending.SIGNAL:
-            return _SIGNALLED + outcome.status
-        case _:
-            return outcome.status

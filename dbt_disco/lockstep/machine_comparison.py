@@ -25,7 +25,8 @@ _SCALARS: Final = (
 _TLB: Final = ("tlb_hi", "tlb_compared", "tlb_lo0", "tlb_lo1")
 _SECOND_LEVEL: Final = ("second_hi", "second_lo0", "second_lo1")
 _RINGS: Final = ("second_next", "second_previous")
-_ARRAYS: Final = ("gpr", "fpr", *_TLB, *_SECOND_LEVEL, *_RINGS)
+REGISTERS_AND_TRANSLATIONS: Final = (*_SCALARS, "gpr", "fpr", *_TLB, *_SECOND_LEVEL, *_RINGS)
+"""Fields of the state that must be equal, FCSR and the target of a delay slot's branch apart."""
 _GPR_SIZE: Final = 32 * 4
 """Without the sink of writes to $zero."""
 
@@ -36,7 +37,9 @@ _libc.memcmp.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
 def _ranges() -> list[tuple[int, int]]:
     """Offset and size of what must be equal byte by byte, neighbours joined."""
     joined: list[tuple[int, int]] = []
-    places = [(OFFSET[name], getattr(CpuState, name).size) for name in {*_SCALARS, *_ARRAYS} - {"gpr"}]
+    places = [
+        (OFFSET[name], getattr(CpuState, name).size) for name in {*REGISTERS_AND_TRANSLATIONS} - {"gpr"}
+    ]
     for start, size in sorted([*places, (OFFSET["gpr"], _GPR_SIZE)]):
         if joined and sum(joined[-1]) == start:
             joined[-1] = (joined[-1][0], joined[-1][1] + size)

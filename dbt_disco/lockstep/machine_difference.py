@@ -25,8 +25,8 @@ class MachineDifference(Exception):
     """Address and word of its instructions, as far as they are known."""
     memory: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
     """Physical address → differing contents."""
-    ends: tuple[str, str] = ("", "")
-    """Why a machine has ended, if one has."""
+    ends: tuple[object, object] = (None, None)
+    """How each machine has ended, if it has."""
 
     def __str__(self) -> str:
         """What differs, in one line."""
@@ -56,7 +56,7 @@ class MachineDifference(Exception):
             elif name in self.before:
                 yield f"{name:22}{shown}"
         if any(self.ends):
-            yield f"{'end':22}{'':18}{self.ends[0]:>18}{self.ends[1]:>18}"
+            yield f"end: {self.ends[0]} | {self.ends[1]}"
 
     def _memory(self) -> Iterator[str]:
         for address, (first, second) in self.memory.items():

@@ -43,11 +43,11 @@ class SteppedMachine(Protocol):
     @property
     def memory(self) -> PhysicalMemory: ...
 
-    def turn(self, limit: int) -> str:
+    def turn(self, limit: int) -> object | None:
         """Run the vCPU until its clock is `limit` or it stops for something, and deal with that.
 
-        Time that is skipped while the guest idles goes to `limit` at most. The result is empty, or says how the
-        machine has ended.
+        Time that is skipped while the guest idles may go beyond `limit`. The result says how the machine has ended;
+        None if it goes on.
         """
 
 
@@ -73,21 +73,21 @@ class MachineLockstep:
             leader.vcpu.ends_at_branches = True
         self._memory_due = _MEMORY_INTERVAL * CLOCK_PER_INSTRUCTION
 
-    def run(self, instructions: int) -> str:
-        """Until both have executed so many since their start, or ended: then how, else an empty string.
+    def run(self, instructions: int) -> object | None:
+        """Until both have executed so many since their start, or ended; then how they have.
 
         Raises MachineDifference.
         """
         clock = instructions * CLOCK_PER_INSTRUCTION
-        ending = ""
-        while not ending and self.leader.vcpu.state.clock < clock:
+        ending = None
+        while ending is None and self.leader.vcpu.state.clock < clock:
             ending = self._run_stretch(clock)
             if self.leader.vcpu.state.clock >= self._memory_due:
                 self.compare_memory()
         self.compare_memory()
         return ending
 
-    def _run_stretch(self, limit: int) -> str:
+    def _run_stretch(self, limit: int) -> object | None:
         leading, following = self.leader.vcpu.state, self.follower.vcpu.state
         settle(leading)
         ctypes.memmove(ctypes.addressof(self._before), ctypes.addressof(leading), ctypes.sizeof(CpuState))
@@ -96,12 +96,14 @@ class MachineLockstep:
             limit = min(limit, leading.clock + self._stretch * CLOCK_PER_INSTRUCTION)
         ending = self.leader.turn(limit)
         if self._stretch:
-            while not ending and leading.clock < limit:
+            while ending is None and leading.clock < limit:
                 ending = self.leader.turn(limit)
-        reached, followers = int(leading.clock), ""
-        while not followers and following.clock < reached:
+        reached, followers = int(leading.clock), None
+        while followers is None and following.clock < reached:
             followers = self.follower.turn(reached)
-        if ending and not followers:  # it was an instruction that does not count, as a `wait` for ever
+        if (
+            ending is not None and followers is None
+        ):  # it was an instruction that does not count, as a `wait` for ever
             followers = self.follower.turn(reached + CLOCK_PER_INSTRUCTION)
         settle(leading)
         settle(following)
@@ -119,14 +121,14 @@ class MachineLockstep:
         first, second = (
             machine.memory.read(address, MACHINE_PAGE_SIZE) for machine in (self.leader, self.follower)
         )
-        difference = self._difference(("", ""))
+        difference = self._difference((None, None))
         for at in range(0, MACHINE_PAGE_SIZE, _SHOWN_BYTES):
             ours, theirs = first[at : at + _SHOWN_BYTES], second[at : at + _SHOWN_BYTES]
             if ours != theirs:
                 difference.memory[address + at] = (ours, theirs)
         raise difference
 
-    def _difference(self, ends: tuple[str, str]) -> MachineDifference:
+    def _difference(self, ends: tuple[object, object]) -> MachineDifference:
         states = (self.leader.vcpu.state, self.follower.vcpu.state)
         after = tuple(registers_by_name(state) | translations_by_name(state) for state in states)
         return MachineDifference(

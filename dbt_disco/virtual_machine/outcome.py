@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
+
+_STOPPED: Final = 3
+_SIGNALLED: Final = 128
+"""As shells have it."""
 
 
 class Ending(Enum):
@@ -26,3 +31,14 @@ class Outcome:
     """POWER_OFF: the guest's exit status; SIGNAL: the signal's number."""
     reason: str = ""
     """STOPPED and FAILED: one line that says why."""
+
+    @property
+    def exit_status(self) -> int:
+        """What `dbt-disco boot` ends with."""
+        match self.ending:
+            case Ending.STOPPED | Ending.FAILED:
+                return _STOPPED
+            case Ending.SIGNAL:
+                return _SIGNALLED + self.status
+            case _:
+                return self.status

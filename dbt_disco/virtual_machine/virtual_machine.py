@@ -197,22 +197,35 @@ class VirtualMachine:
 
     def run(self) -> Outcome:
         """Run until the guest or somebody else ends it."""
-        vcpu, surroundings = self.vcpu, self.surroundings
         self.started = monotonic_ns()
-        while self._outcome is None:
-            surroundings.plan()
-            try:
-                stop = vcpu.run()
-                if stop is Stop.WAIT:
-                    self._wait()
-                elif stop is Stop.LIMIT:
-                    surroundings.run_callbacks()
-                elif stop is Stop.MONITOR_CALL:
-                    answer_monitor_call(self)
-                else:
-                    self._fail(self._describe(stop))
-            except OutOfMachineMemory as error:
-                self._fail(str(error.strerror))
+        while True:
+            outcome = self.turn()
+            if outcome is not None:
+                return outcome
+
+    def turn(self, limit: int | None = None) -> Outcome | None:
+        """Run the vCPU until it stops for something, and deal with that; the outcome if that was the end.
+
+        Under the instruction clock it stops at `limit`, too, unless the guest is idle then.
+        """
+        vcpu, surroundings = self.vcpu, self.surroundings
+        if self._outcome is not None:
+            return self._outcome
+        surroundings.plan()
+        if limit is not None:
+            vcpu.stop_at(min(limit, vcpu.clock_limit))
+        try:
+            stop = vcpu.run()
+            if stop is Stop.WAIT:
+                self._wait()
+            elif stop is Stop.LIMIT:
+                surroundings.run_callbacks()
+            elif stop is Stop.MONITOR_CALL:
+                answer_monitor_call(self)
+            else:
+                self._fail(self._describe(stop))
+        except OutOfMachineMemory as error:
+            self._fail(str(error.strerror))
         return self._outcome
 
     def pause(self, meanwhile: Callable[[], None]) -> None:

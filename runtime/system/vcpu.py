@@ -103,7 +103,8 @@ class SystemVcpu:
         self._thread = 0
         """The thread that has run this vCPU last."""
         zap = self.native.function("zap_physical_page", None, ctypes.c_void_p, ctypes.c_uint32)
-        self._clock_limit = NO_LIMIT
+        self.clock_limit = NO_LIMIT
+        """See `stop_at`."""
         self._update_timer: Final = self.native.function(
             "update_timer", None, ctypes.c_void_p, ctypes.c_uint64
         )
@@ -245,7 +246,7 @@ class SystemVcpu:
         """Instruction clock: native code is to stop where `run` ends, or where Count reaches Compare."""
         state = self.state
         self._update_timer(ctypes.addressof(state), state.clock)
-        limit = self._clock_limit
+        limit = self.clock_limit
         if not state.cause & Cause.DC:
             limit = min(limit, int(state.compare_ticks) * CLOCK_PER_COUNT)
         state.resume_limit = limit
@@ -254,7 +255,7 @@ class SystemVcpu:
 
     def _meet_limit(self) -> bool:
         """Unless somebody has asked for it, it was for the sake of Compare."""
-        return not self.state.stop_requested and self.state.clock < self._clock_limit
+        return not self.state.stop_requested and self.state.clock < self.clock_limit
 
     def _current_entry(self) -> int:
         """Host address of the predecoded entry of pc, whose page is the one being executed."""
@@ -369,4 +370,4 @@ class SystemVcpu:
 
     def stop_at(self, clock: int | None) -> None:
         """Instruction clock: `run` returns Stop.LIMIT as soon as the clock gets there (None: nowhere)."""
-        self._clock_limit = NO_LIMIT if clock is None else clock
+        self.clock_limit = NO_LIMIT if clock is None else clock

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from translator.algebra import SystemOperation
 from translator.encoding import ENCODINGS, Encoding
 from translator.float_routines import float_declarations, float_routines_ir
@@ -40,6 +42,8 @@ from translator.system.tlb import tlb_ir
 from translator.system.translate import translate_ir
 from translator.system.zap import zap_ir
 
+_ENTRIES_OF_PAGE: Final = 1 << 14
+"""Bytes."""
 _TIMED = (
     SystemOperation.UPDATE_TIMER,
     SystemOperation.WRITE_COUNT,
@@ -133,8 +137,10 @@ class SystemHandlerCpu(HandlerCpu):
         position = IrValue(builder, builder.assign("position", "ptrtoint ptr %entry to i64"), 64)
         goal = IrValue(builder, builder.assign("goal", f"ptrtoint ptr {target} to i64"), 64)
         near, far = builder.label("near"), builder.label("far")
-        leaves_page = (position ^ goal).shift_right(14).ne(0)
-        builder.branch_if(leaves_page, far, near, unlikely=True)
+        # Off the page; or to its own delay slot, which is executed again then and is none.
+        distance = (position + ENTRY_SIZE) ^ goal
+        is_far = (distance - 1).lt_unsigned(_ENTRIES_OF_PAGE - 1) ^ 1
+        builder.branch_if(is_far, far, near, unlikely=True)
         builder.block(far)
         self._jump_by_address(address_of_entry(builder, target), clock)
         builder.block(near)

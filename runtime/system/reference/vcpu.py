@@ -46,7 +46,8 @@ class ReferenceVcpu(SystemReference):
         """Returns of `run` by cause."""
         self.ends_at_branches = False
         """Whether `run` returns Stop.LIMIT behind each taken branch, too."""
-        self._clock_limit = NO_LIMIT
+        self.clock_limit = NO_LIMIT
+        """See `stop_at`."""
         self._stop_requested = False
 
     def set_interrupts(self, levels: int) -> None:
@@ -59,7 +60,7 @@ class ReferenceVcpu(SystemReference):
 
     def stop_at(self, clock: int | None) -> None:
         """Make `run` return as soon as the clock has reached a value (None: whatever it is)."""
-        self._clock_limit = NO_LIMIT if clock is None else clock
+        self.clock_limit = NO_LIMIT if clock is None else clock
 
     def run(self) -> Stop:
         """Execute until something needs the caller, who finds it in front of an instruction."""
@@ -71,7 +72,7 @@ class ReferenceVcpu(SystemReference):
         state = self.state
         while True:
             self.timer.update()
-            if self._stop_requested or state.clock >= self._clock_limit:
+            if self._stop_requested or state.clock >= self.clock_limit:
                 break
             if interrupt_is_due(state):
                 enter(state, GuestException(ExceptionCode.INT))

@@ -107,14 +107,14 @@ class BareMachine:
         state.pc = boot.entry
         state.gpr[4], state.gpr[5] = 0xFFFF_FFFE, 0x8000_0000 | boot.device_tree.start
 
-    def run(self, clock: int = NO_LIMIT) -> str:
+    def run(self, clock: int = NO_LIMIT) -> str | None:
         """Run until the machine ends, which is the result, or the clock gets to a value."""
-        ending = ""
-        while not ending and self.vcpu.state.clock < clock:
+        ending = None
+        while ending is None and self.vcpu.state.clock < clock:
             ending = self.turn(clock)
         return ending
 
-    def turn(self, limit: int) -> str:
+    def turn(self, limit: int) -> str | None:
         """As `dbt_disco.lockstep.machine_lockstep.SteppedMachine` has it."""
         vcpu = self.vcpu
         planned = self.planned[0][0] if self.planned else NO_LIMIT
@@ -129,4 +129,4 @@ class BareMachine:
             return f"stop {stop.name}"
         while self.planned and self.planned[0][0] <= vcpu.state.clock:
             vcpu.set_interrupts(self.planned.pop(0)[1])
-        return "reset" if self.has_ended else ""
+        return "reset" if self.has_ended else None
