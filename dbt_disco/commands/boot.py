@@ -294,4 +294,3 @@ def _report(virtual_machine: VirtualMachine, outcome: Outcome, stats: str | None
         statistics = measure(virtual_machine, start_up)
         text = as_json(statistics) if stats == "json" else as_text(statistics, titles(statistics))
         sys.stderr.write(text)
-

@@ -51,7 +51,9 @@ def reset(state: CpuState, model: CpuModel, *, big_endian: bool) -> None:
     state.ebase = 0x8000_0000
     state.prid = _PRID_24K
     state.config0 = _CONFIG0 | (_CONFIG0_BE if big_endian else 0)
-    state.config1 = _MORE | model.tlb_entries - 1 << _CONFIG1_MMU_SHIFT | _CACHES | (CONFIG1_FP if model.has_fpu else 0)
+    state.config1 = (
+        _MORE | model.tlb_entries - 1 << _CONFIG1_MMU_SHIFT | _CACHES | (CONFIG1_FP if model.has_fpu else 0)
+    )
     state.config2 = _MORE
     state.config3 = _CONFIG3_ULRI
     state.config7 = _CONFIG7_WII
