@@ -27,6 +27,7 @@ FIELD_WIDTH: Final = {
     **dict.fromkeys(("rs", "rt", "rd", "base", "fs", "ft", "fd", "fr"), 5),
     # small numbers
     **dict.fromkeys(("sa", "lsb", "msb", "size", "hint", "op", "stype", "control"), 5),
+    "operation": 4,
     "cc": 3,
     "sel": 3,
     # immediates

@@ -199,13 +199,13 @@ def monitor_call(cpu: SystemCpu, i: Any) -> None:
     cpu.call_monitor()
 
 
-@privileged_instruction("cache.index", "101111 base 0.... offset")
+@privileged_instruction("cache.index", "101111 base 0 operation offset")
 def cache_by_index(cpu: SystemCpu, i: Any) -> None:
     """Nothing to do: memory is coherent, and stores already invalidate the code they overwrite."""
     cpu.require_coprocessor(0)
 
 
-@privileged_instruction("cache.hit", "101111 base 1.... offset")
+@privileged_instruction("cache.hit", "101111 base 1 operation offset")
 def cache_by_address(cpu: SystemCpu, i: Any) -> None:
     """The same, but the address is translated."""
     cpu.require_coprocessor(0)
