@@ -34,6 +34,10 @@ _UHI_BOOT: Final = 0xFFFF_FFFE
 """a0 of the UHI boot protocol: a1 is a device tree."""
 _KSEG0: Final = 0x8000_0000
 _SEED_SIZE: Final = 32
+_SLOTS_IN_TURN: Final = sorted(
+    platform.VIRTIO_SLOTS, key=lambda slot: slot.interrupt == platform.REAL_TIME_CLOCK.interrupt
+)
+"""Those that share the real-time clock's interrupt are taken last: Linux's driver of that clock shares with nobody."""
 _TIMER_MASK: Final = 1 << 8 + platform.TIMER_INTERRUPT
 _LINES_MASK: Final = sum(1 << 8 + line for line in platform.HARDWARE_INTERRUPTS) & ~_TIMER_MASK
 
@@ -150,7 +154,7 @@ class VirtualMachine:
             self._plug(ConsoleDevice(virtio_console))
 
     def _plug(self, device: VirtioDevice) -> None:
-        slots = platform.VIRTIO_SLOTS
+        slots = _SLOTS_IN_TURN
         if len(self.virtio) == len(slots):
             raise TooManyDevices(
                 f"the platform has room for {len(slots)} virtio devices; leave out some drives"
@@ -171,7 +175,7 @@ class VirtualMachine:
                 memory_size=self.configuration.memory_size,
                 command_line=self.configuration.command_line,
                 initrd=boot.initrd,
-                occupied_slots=platform.VIRTIO_SLOTS[: len(self.virtio)],
+                occupied_slots=_SLOTS_IN_TURN[: len(self.virtio)],
                 random_seed=self.surroundings.random(_SEED_SIZE),
             )
         )
