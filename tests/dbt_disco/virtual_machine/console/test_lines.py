@@ -71,7 +71,11 @@ def read(descriptor: int, length: int) -> bytes:
 
 
 def receive(connection: socket.socket, length: int) -> bytes:
-    return connection.recv(length, socket.MSG_WAITALL)
+    """Up to `length` bytes; fewer only if the other side ends before. A time limit rules MSG_WAITALL out."""
+    data = b""
+    while len(data) < length and (part := connection.recv(length - len(data))):
+        data += part
+    return data
 
 
 # Files.
