@@ -71,7 +71,11 @@ def read(descriptor: int, length: int) -> bytes:
 
 
 def receive(connection: socket.socket, length: int) -> bytes:
-    """Up to `length` bytes; fewer only if the other side ends before. A time limit rules MSG_WAITALL out."""
+    return connection.recv(length, socket.MSG_WAITALL)
+
+
+def receive_all(connection: socket.socket, length: int) -> bytes:
+    """So many bytes; MSG_WAITALL means nothing on a socket with a time limit."""
     data = b""
     while len(data) < length and (part := connection.recv(length - len(data))):
         data += part
@@ -172,7 +176,7 @@ def test_a_guest_goes_on_when_its_connection_is_reset(printing: Path) -> None:
     with running(printing, line) as machine:
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", line.port), TIMEOUT) as client:
-                assert receive(client, 1000) == bytes(1000)
+                assert receive_all(client, 1000) == bytes(1000)
         machine.stop(Outcome(Ending.STOPPED))
 
 
