@@ -9,6 +9,7 @@ from dbt_disco.debian.fetch import fetch_debian
 from dbt_disco.debian.guest_files import GuestFiles, default_directory
 from dbt_disco.debian.packages import ARCHITECTURE, SUITE
 from dbt_disco.debian.progress import show_progress
+from tests.missing import skip_for_lack
 
 
 @pytest.fixture(scope="session")
@@ -16,8 +17,17 @@ def debian_source() -> ArchiveSource:
     """Where Debian's packages come from; for slow tests."""
     mirror = host_mirror()
     if mirror is None:
-        pytest.skip("this host's apt knows no Debian mirror")
+        skip_for_lack("this host's apt knows no Debian mirror")
     return ArchiveSource(mirror, SUITE, KEYRING, ARCHITECTURE)
+
+
+@pytest.fixture(scope="session")
+def debian() -> GuestFiles:
+    """The user's own Debian guest, if it is there; tests only read its files."""
+    files = GuestFiles(default_directory())
+    if files.missing():
+        skip_for_lack("the Debian guest is not there (`dbt-disco fetch debian` gets it)")
+    return files
 
 
 @pytest.fixture(scope="session")

@@ -14,15 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from dbt_disco.debian.apt import KEYRING, Apt, ArchiveSource, apt_is_installed, host_mirror
+from dbt_disco.debian.apt import Apt, ArchiveSource, apt_is_installed
 from dbt_disco.debian.guest_files import GuestFiles
 from dbt_disco.debian.packages import (
-    ARCHITECTURE,
     BUSYBOX,
     DEPENDENCIES,
     KERNEL_PREFIX,
     NOT_IN_GUEST,
-    SUITE,
     USER_LAND,
     newest_kernel,
 )
@@ -148,12 +146,9 @@ def test_bars_on_a_terminal(guest: GuestFiles, program: Program) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_guest_depends_on(tmp_path: Path) -> None:
+def test_what_the_guest_depends_on(tmp_path: Path, debian_source: ArchiveSource) -> None:
     """The list for those without apt is what apt finds."""
-    mirror = host_mirror()
-    if mirror is None:
-        pytest.skip("this host's apt knows no Debian mirror")
-    apt = Apt(tmp_path, ArchiveSource(mirror, SUITE, KEYRING, ARCHITECTURE), installed=NOT_IN_GUEST)
+    apt = Apt(tmp_path, debian_source, installed=NOT_IN_GUEST)
     apt.update(lambda fraction: None)
     kernel = newest_kernel(apt.names(KERNEL_PREFIX))
     assert kernel is not None
@@ -162,9 +157,8 @@ def test_what_the_guest_depends_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("debian_source")
 def test_the_real_packages_after_interruptions(guest: GuestFiles, program: Program) -> None:
-    if host_mirror() is None:
-        pytest.skip("this host's apt knows no Debian mirror")
     words = launcher("fetch", "debian", "--dir", guest.directory)
     for seconds in (1, 3, 5):
         process = subprocess.Popen(

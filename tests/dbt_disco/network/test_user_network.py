@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import random
 import select
 import socket
@@ -37,8 +36,8 @@ from tests.dbt_disco.network.ethernet import (
     parse,
     with_pseudo_header,
 )
+from tests.missing import need_libslirp
 
-needs_libslirp = pytest.mark.skipif(ctypes.util.find_library("slirp") is None, reason="needs libslirp0")
 ANYBODY = IPv4Address("0.0.0.0")
 EVERYBODY = IPv4Address("255.255.255.255")
 
@@ -110,6 +109,7 @@ class PacketGuest:
 
 @pytest.fixture
 def guest() -> Iterator[PacketGuest]:
+    need_libslirp()
     guest = PacketGuest()
     guest.find_gateway()
     yield guest
@@ -117,7 +117,6 @@ def guest() -> Iterator[PacketGuest]:
     assert not guest.surroundings.watched and not guest.surroundings.timers()
 
 
-@needs_libslirp
 def test_dhcp_gives_the_addresses_that_qemu_gives(guest: PacketGuest) -> None:
     discover = struct.pack(">BBBBIHH16x", 1, 1, 6, 0, 0x1234, 0, 0) + GUEST_MAC.ljust(16 + 64 + 128, b"\0")
     options = bytes.fromhex("63825363 350101 ff")
@@ -137,7 +136,6 @@ def dhcp_options(data: bytes) -> Iterator[tuple[int, bytes]]:
         data = data[2 + data[1] :]
 
 
-@needs_libslirp
 def test_the_gateway_answers_ping(guest: PacketGuest) -> None:
     echo = struct.pack(">BBHHH", 8, 0, 0, 7, 1) + b"are you there?"
     echo = echo[:2] + struct.pack(">H", checksum(echo)) + echo[4:]
@@ -146,7 +144,6 @@ def test_the_gateway_answers_ping(guest: PacketGuest) -> None:
     assert reply.source == GATEWAY and reply.payload == b"are you there?"
 
 
-@needs_libslirp
 def test_datagrams_go_to_the_host_and_back(guest: PacketGuest) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
@@ -169,7 +166,6 @@ def connect(guest: PacketGuest, ports: tuple[int, int]) -> tuple[int, int]:
     return 101, reply.sequence + 1
 
 
-@needs_libslirp
 def test_a_connection_to_the_host(guest: PacketGuest) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(10)
@@ -188,7 +184,6 @@ def test_a_connection_to_the_host(guest: PacketGuest) -> None:
             assert connection.recv(100) == b""
 
 
-@needs_libslirp
 def test_a_port_of_the_host_leads_to_the_guest(guest: PacketGuest) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -205,7 +200,6 @@ def test_a_port_of_the_host_leads_to_the_guest(guest: PacketGuest) -> None:
         assert client.recv(100) == b"SSH-2.0"
 
 
-@needs_libslirp
 def test_a_port_that_is_taken_cannot_be_forwarded(guest: PacketGuest) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -213,7 +207,6 @@ def test_a_port_that_is_taken_cannot_be_forwarded(guest: PacketGuest) -> None:
             guest.network.forward(port, 22)
 
 
-@needs_libslirp
 def test_a_guest_that_takes_no_frames_holds_the_host_back(guest: PacketGuest) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
@@ -235,7 +228,6 @@ def test_a_guest_that_takes_no_frames_holds_the_host_back(guest: PacketGuest) ->
         assert guest.surroundings.watched
 
 
-@needs_libslirp
 def test_frames_of_any_kind_do_no_harm(guest: PacketGuest, first_seed: int) -> None:
     dice = random.Random(first_seed)
     good = arp_request(GUEST, GATEWAY)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -13,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dbt_disco.commands.boot import DEBIAN_COMMAND_LINE
-from dbt_disco.debian.guest_files import GuestFiles, default_directory
+from dbt_disco.debian.guest_files import GuestFiles
 from dbt_disco.disks.drive import Drive
 from dbt_disco.virtual_machine.configuration import Configuration, Engine
 from dbt_disco.virtual_machine.console.scripted_console import ScriptedConsole
@@ -22,6 +20,7 @@ from dbt_disco.virtual_machine.outcome import Ending, Outcome
 from dbt_disco.virtual_machine.running import RunningVirtualMachine
 from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
 from tests.dbt_disco.commands.terminal_session import TerminalSession
+from tests.missing import need_libslirp
 
 pytestmark = pytest.mark.slow
 
@@ -30,17 +29,6 @@ TIMEOUT = 60
 INITRAMFS_PROMPT = "/ # "
 ROOT_PROMPT = "root@debian:~# "
 ENGINES: Sequence[Engine] = ("interpreter", "auto")
-
-
-@pytest.fixture(scope="session")
-def debian() -> GuestFiles:
-    files = GuestFiles(default_directory())
-    if files.missing():
-        reason = "the Debian guest is not there; `dbt-disco fetch debian` gets it"
-        if os.environ.get("CI"):
-            pytest.fail(f"{reason}, and CI must not skip what needs it")
-        pytest.skip(reason)
-    return files
 
 
 @pytest.fixture
@@ -137,8 +125,9 @@ def test_all_devices(on_root_disk: Configuration, tmp_path: Path) -> None:
         assert abs(int(ask(guest, "date +%s")) - time.time()) < 30
 
 
-@pytest.mark.skipif(ctypes.util.find_library("slirp") is None, reason="libslirp is not installed")
+@pytest.mark.usefixtures("debian")
 def test_network() -> None:
+    need_libslirp()
     with TerminalSession(("boot", "debian", "--net", "user")) as session:
         session.wait_for(ROOT_PROMPT)
         session.type("ping -c 1 -w 20 10.0.2.2\n")

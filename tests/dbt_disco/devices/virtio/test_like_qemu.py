@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-import shutil
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -25,8 +24,6 @@ from tests.dbt_disco.devices.virtio.ram_disk import RamDisk
 from tests.dbt_disco.devices.virtio.test_block import header
 from tests.dbt_disco.devices.virtio.test_virtqueue import BREAKAGES
 
-pytestmark = pytest.mark.skipif(shutil.which(PROGRAM) is None, reason=f"needs {PROGRAM}")
-
 SECTORS: Final = 64
 SERIAL: Final = b"dbt-disco-1"
 FEATURES: Final = int(
@@ -41,6 +38,11 @@ FEATURES: Final = int(
     | ReservedFeature.VERSION_1
 )
 """What both block devices offer."""
+
+
+@pytest.fixture(autouse=True)
+def needs_qemu(program: Callable[[str], str]) -> None:
+    program(PROGRAM)
 
 
 @pytest.fixture
