@@ -17,15 +17,15 @@ _KEY_SIZE: Final = 10
 _NAME: Final = "dbt-disco"
 
 
-def cache_directory() -> Path:
-    """$XDG_CACHE_HOME/dbt-disco, or ~/.cache/dbt-disco."""
-    root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(root) / _NAME
+def cache_directory(root: Path | None = None) -> Path:
+    """Ours under `root`; None: under $XDG_CACHE_HOME, or ~/.cache."""
+    home = root or os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(home) / _NAME
 
 
 def engine_code(root: Path) -> list[Path]:
     """The engine's own code in the cache under `root`: interpreter and routines, nothing of any program."""
-    return sorted((root / _NAME).glob("*/*.o"))
+    return sorted(cache_directory(root).glob("*/*.o"))
 
 
 @cache

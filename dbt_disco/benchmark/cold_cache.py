@@ -1,7 +1,8 @@
 """What our engines find in their cache when a benchmark is cold: their own code, and nothing of any program.
 
 The interpreter, the fault handlers and the routine that starts the compile worker are native code too, generated
-at the first run after an installation. No user waits for that twice, so no timed run does.
+at the first run after an installation; and a kernel is unpacked when it is booted for the first time. No user waits
+for that twice, so no timed run does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from dbt_disco.virtual_machine.compressed_kernel import unpacked_kernels
 from runtime.disk_cache import engine_code
 
 
@@ -25,12 +27,15 @@ class ColdCache:
 
     @contextmanager
     def directory(self, *, timed: bool) -> Iterator[Path]:
-        """For one run: one of its own with a copy of the engines' code if it is timed, else the prepared one."""
+        """For one run: one of its own with a copy of the engines' code if it is timed, else the prepared one.
+
+        Kernels that have been unpacked are copied, too.
+        """
         if not timed:
             yield self._prepared
             return
         with tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as scratch:
-            for file in engine_code(self._prepared):
+            for file in (*engine_code(self._prepared), *unpacked_kernels(self._prepared)):
                 copy = Path(scratch, file.relative_to(self._prepared))
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, copy)

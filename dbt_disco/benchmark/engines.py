@@ -46,9 +46,7 @@ class OwnEngine(Engine):
     engine: str = ""
 
     def __post_init__(self) -> None:
-        self.environment["PYTHONPATH"] = os.pathsep.join(
-            (str(Path(dbt_disco.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")]))
-        )
+        self.environment |= own_environment()
 
     def command(self, program: Program, scale: str) -> list[str]:
         launcher = [sys.executable, "-m", "dbt_disco", "run", "--engine", self.engine]
@@ -92,6 +90,12 @@ class UnicornEngine(Engine):
     def command(self, program: Program, scale: str) -> list[str]:
         launcher = [sys.executable, "-m", "dbt_disco.benchmark.unicorn_process"]
         return [*launcher, str(program.guest), str(program.arguments[scale])]
+
+
+def own_environment() -> dict[str, str]:
+    """What makes another process import the package that this is part of."""
+    root = str(Path(dbt_disco.__file__).parents[1])
+    return {"PYTHONPATH": os.pathsep.join((root, *filter(None, [os.environ.get("PYTHONPATH")])))}
 
 
 def _missing_tool(name: str) -> str:

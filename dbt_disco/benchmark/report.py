@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -163,12 +164,12 @@ def as_json(results: Results, cold: bool) -> dict[str, Any]:
     }
 
 
-def describe_host() -> dict[str, Any]:
+def describe_host(tools: Sequence[str] = ("cc", "qemu-mipsel")) -> dict[str, Any]:
     """The machine and the versions of what was compared."""
     versions = {
         name: metadata.version(name) for name in ("dbt-disco", "llvmlite", "unicorn") if _installed(name)
     }
-    for tool in ("cc", "qemu-mipsel"):
+    for tool in tools:
         if shutil.which(tool):
             done = subprocess.run([tool, "--version"], capture_output=True, text=True)
             versions[tool] = done.stdout.partition("\n")[0]

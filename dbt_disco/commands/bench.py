@@ -1,4 +1,4 @@
-"""`dbt-disco bench`: run the benchmark programs under several engines and compare."""
+"""`dbt-disco bench`: run the benchmark programs under several engines and compare; `--system`: virtual machines."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ from dbt_disco.command_error import CommandError
 
 if TYPE_CHECKING:
     from dbt_disco.argument_parser import ArgumentParser
+    from dbt_disco.benchmark.program_table import Program
 
 USAGE_ERROR: Final = 2
 
 PLOT_SUFFIXES: Final = (".svg", ".png")
+
+_FOR_ONE_KIND: Final = {
+    **dict.fromkeys(("scenarios", "quick", "dir"), True),
+    **dict.fromkeys(("engines", "cold", "plot"), False),
+}
+"""Options that only one kind of benchmark has, and whether it is that of virtual machines."""
 
 
 def _names(text: str) -> list[str]:
@@ -35,7 +42,9 @@ def add_parser(subparsers: Any) -> ArgumentParser:
     from dbt_disco.benchmark.program_table import SCALES
 
     parser: ArgumentParser = subparsers.add_parser(
-        "bench", description="Run the benchmark programs under several engines and compare."
+        "bench",
+        description="Run the benchmark programs under several engines and compare. With --system, measure virtual "
+        "machines beside QEMU's system emulator.",
     )
     parser.add_argument(
         "--programs",
@@ -78,13 +87,36 @@ def add_parser(subparsers: Any) -> ArgumentParser:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to FILE")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw a chart into FILE (.svg or .png)")
+    _add_system_options(parser)
     return parser
+
+
+def _add_system_options(parser: ArgumentParser) -> None:
+    from dbt_disco.benchmark.system.scenarios import SCENARIOS
+
+    group = parser.add_argument_group(
+        "virtual machines",
+        "--programs, --scale, --repeats, --timeout and --json have their meaning here, too.",
+    )
+    group.add_argument(
+        "--system", action="store_true", help="measure virtual machines, with what `fetch debian` has made"
+    )
+    group.add_argument(
+        "--scenarios",
+        type=_names,
+        metavar="NAMES",
+        help=f"of {','.join(SCENARIOS)} (default: all)",
+    )
+    group.add_argument("--quick", action="store_true", help="one repeat, a few programs, short ones")
+    group.add_argument("--dir", type=Path, metavar="DIR", help="where the Debian guest is")
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the benchmark. 0: all outputs right; 1: a run failed or printed something wrong."""
     try:
         _check(options)
+        if options.system:
+            return _system_benchmark(options)
         with tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as directory:
             return _benchmark(options, Path(directory))
     except (OSError, ValueError) as error:
@@ -93,15 +125,36 @@ def execute(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     """Find out before hours of running what would go wrong at the end."""
-    needed = {"rich": True, "matplotlib": options.plot is not None}
+    needed = {"rich": True, "psutil": options.system, "matplotlib": options.plot is not None}
     for module, wanted in needed.items():
         if wanted and importlib.util.find_spec(module) is None:
             raise ValueError(f"the Python package {module} is not installed; pip install {module}")
+    for option, needs_system in _FOR_ONE_KIND.items():
+        if getattr(options, option) and options.system != needs_system:
+            raise ValueError(f"--{option} says nothing {'without' if needs_system else 'with'} --system")
     if options.plot is not None and options.plot.suffix not in PLOT_SUFFIXES:
         raise ValueError(f"--plot {options.plot}: the name must end in {' or '.join(PLOT_SUFFIXES)}")
     for path in (options.json, options.plot):
         if path is not None and not path.absolute().parent.is_dir():
             raise ValueError(f"{path}: there is no directory {path.absolute().parent}")
+
+
+def _system_benchmark(options: argparse.Namespace) -> int:
+    from dbt_disco.benchmark.system import run
+    from dbt_disco.benchmark.system.scenarios import SCENARIOS
+
+    _choose(options.scenarios, list(SCENARIOS), "scenario")
+    return run.run(options, _programs(options))
+
+
+def _programs(options: argparse.Namespace) -> list[Program]:
+    """The benchmark programs that were asked for."""
+    from dbt_disco.benchmark.program_table import load_programs
+
+    table = load_programs()
+    classes = {program.program_class for program in table.values()}
+    wanted = _choose(options.programs, [*table, *sorted(classes)], "program")
+    return [p for p in table.values() if p.name in wanted or p.program_class in wanted]
 
 
 def _benchmark(options: argparse.Namespace, directory: Path) -> int:
@@ -111,13 +164,9 @@ def _benchmark(options: argparse.Namespace, directory: Path) -> int:
     from dbt_disco.benchmark import report
     from dbt_disco.benchmark.cold_cache import ColdCache
     from dbt_disco.benchmark.engines import NativeEngine, all_engines
-    from dbt_disco.benchmark.program_table import load_programs
     from dbt_disco.benchmark.session import Session
 
-    table = load_programs()
-    classes = {program.program_class for program in table.values()}
-    wanted = _choose(options.programs, [*table, *sorted(classes)], "program")
-    programs = [p for p in table.values() if p.name in wanted or p.program_class in wanted]
+    programs = _programs(options)
     available = all_engines(directory)
     chosen = _choose(options.engines, list(available), "engine")
     engines = [engine for key, engine in available.items() if key in chosen]

@@ -44,6 +44,8 @@ _ORI: Final = 0o15
 _JUMP_REGISTER: Final = frozenset({0o10, 0o11})
 """Function codes of `jr` and `jalr`."""
 
+_DIRECTORY: Final = "kernels"
+"""Where unpacked kernels are in the cache directory."""
 _DIGEST_SIZE: Final = 16
 
 
@@ -67,7 +69,7 @@ def find(data: bytes, start: int, code: bytes, big_endian: bool) -> Payload | No
     entry = _kernel_entry(code[:_START_CODE_SIZE], start, big_endian)
     if entry is None:
         return None
-    cached = cache_directory() / "kernels" / hashlib.blake2b(data, digest_size=_DIGEST_SIZE).hexdigest()
+    cached = cache_directory() / _DIRECTORY / hashlib.blake2b(data, digest_size=_DIGEST_SIZE).hexdigest()
     contents: FileRange | bytes
     kernel = _load(cached)
     if kernel is not None:
@@ -78,6 +80,11 @@ def find(data: bytes, start: int, code: bytes, big_endian: bool) -> Payload | No
             return None
         contents = FileRange(cached, 0, len(kernel)) if _store(cached, kernel) else kernel
     return Payload(_load_address(start, len(kernel)), entry, len(kernel), contents)
+
+
+def unpacked_kernels(root: Path) -> list[Path]:
+    """The files that `find` has left in the cache whose $XDG_CACHE_HOME is `root`."""
+    return sorted(cache_directory(root).joinpath(_DIRECTORY).glob("*"))
 
 
 def _kernel_entry(code: bytes, extractor: int, big_endian: bool) -> VirtualAddress | None:

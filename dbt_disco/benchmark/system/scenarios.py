@@ -1,0 +1,10 @@
+"""All scenarios, in the order in which they are run."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dbt_disco.benchmark.system.boot_to_shell import BootToShell
+from dbt_disco.benchmark.system.scenario import Scenario
+
+SCENARIOS: Final[dict[str, type[Scenario]]] = {scenario.key: scenario for scenario in (BootToShell,)}
