@@ -89,8 +89,8 @@ class AddressSpace:
                 errno.ENOTSUP,
                 f"this host has {host_page}-byte pages; programs need a host with {PAGE_SIZE}-byte pages",
             )
-        self.base: Final = host_memory.map_memory(
-            0, WINDOW_SIZE + GUARD_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        self.base: Final = GUARD_SIZE + host_memory.map_memory(
+            0, GUARD_SIZE + WINDOW_SIZE + GUARD_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
         )
         """Host address of guest address 0."""
         self.page_flags: Final = (ctypes.c_uint8 * (WINDOW_SIZE >> PAGE_SHIFT))()
@@ -113,7 +113,7 @@ class AddressSpace:
         if self._memory_descriptor >= 0:
             os.close(self._memory_descriptor)
             self._memory_descriptor = -1
-        host_memory.unmap_memory(self.base, WINDOW_SIZE + GUARD_SIZE)
+        host_memory.unmap_memory(self.base - GUARD_SIZE, GUARD_SIZE + WINDOW_SIZE + GUARD_SIZE)
         self.regions.remove(0, WINDOW_SIZE)
 
     # Mapping.

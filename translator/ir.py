@@ -69,7 +69,7 @@ class IrValue(Value):
     most once, so that values which only travel between floating-point operations are never cast.
     """
 
-    __slots__ = ("_float_name", "_name", "builder", "number")
+    __slots__ = ("_float_name", "_name", "builder", "displaced", "number")
 
     def __init__(
         self,
@@ -84,6 +84,8 @@ class IrValue(Value):
         self.number = number
         self._name = name
         self._float_name = float_name
+        self.displaced: tuple[IrValue, int] | None = None
+        """This value as a sum of another one and a constant, if it was made as one."""
 
     @classmethod
     def from_float(cls, builder: FunctionBuilder, float_name: str, width: int) -> IrValue:
@@ -138,7 +140,10 @@ class IrValue(Value):
                 f"call {kind} @llvm.fshr.{kind}({kind} {self.name}, {kind} {self.name}, {kind} {other.name})"
             )
             return self.builder.value("rotr", call, self.width)
-        return self.builder.value(operation, f"{operation} {kind} {self.name}, {other.name}", self.width)
+        result = self.builder.value(operation, f"{operation} {kind} {self.name}, {other.name}", self.width)
+        if operation == "add" and b is not None:
+            result.displaced = self, b
+        return result
 
     def compare(self, relation: str, other: IrValue) -> IrValue:
         if self.number is not None and other.number is not None:

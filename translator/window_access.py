@@ -9,6 +9,9 @@ from __future__ import annotations
 from translator.ir import FunctionBuilder, IrValue
 
 
+MAX_DISPLACEMENT = 1 << 15
+
+
 class WindowAccess:
     """The window strategy of the load/store builder; `memory` is the operand that holds the base.
 
@@ -23,8 +26,17 @@ class WindowAccess:
         self._big_endian = big_endian
 
     def pointer(self, address: IrValue) -> str:
-        extended = address.zext(64)
+        extended = self._extended(address)
         return self._builder.assign("host", f"getelementptr i8, ptr {self._memory}, i64 {extended.name}")
+
+    def _extended(self, address: IrValue) -> IrValue:
+        if address.displaced is None or self._volatile:
+            return address.zext(64)
+        base, constant = address.displaced
+        displacement = (constant ^ 0x8000_0000) - 0x8000_0000
+        if not -MAX_DISPLACEMENT <= displacement < MAX_DISPLACEMENT:
+            return address.zext(64)
+        return base.zext(64) + displacement
 
     def load(self, address: IrValue, width: int) -> IrValue:
         pointer = self.pointer(address)
