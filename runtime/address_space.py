@@ -39,7 +39,7 @@ PAGE_SIZE: Final = 1 << PAGE_SHIFT
 PAGE_MASK: Final = PAGE_SIZE - 1
 WINDOW_SIZE: Final = 1 << 32
 GUARD_SIZE: Final = 1 << 16
-"""Reserved behind the window: an access at its last byte may reach a little further (offset, width)."""
+"""Reserved before and behind the window: base + displacement of an access may reach a little further."""
 USER_END: Final = 0x8000_0000
 """End of a guest's user space (KUSEG); the rest of the window stays inaccessible for good."""
 
@@ -75,6 +75,10 @@ def _ignore_code_change(first_page: int, last_page: int) -> None:
     """Nothing has been derived from the guest's code yet."""
 
 
+def _ignore_bottom() -> None:
+    """No code has been generated yet."""
+
+
 class AddressSpace:
     """One guest process's memory. Addresses are guest virtual addresses; lengths are bytes.
 
@@ -104,6 +108,8 @@ class AddressSpace:
         """… to here."""
         self.code_changed: Callable[[int, int], None] = _ignore_code_change
         """Called with the first and last page number before pages with CODE change or lose CODE."""
+        self.bottom_mapped: Callable[[], None] = _ignore_bottom
+        """Called when something is mapped so low that addresses that wrap around can reach it."""
         self._flags: Final = memoryview(self.page_flags).cast("B")
         self._flags_address: Final = ctypes.addressof(self.page_flags)
         self._memory_descriptor = -1
@@ -392,8 +398,15 @@ class AddressSpace:
         host_memory.map_memory(self.base + start, end - start, PROT_NONE, flags)
         self.version += 1
 
+    @property
+    def maps_bottom(self) -> bool:
+        """Whether something is mapped so low that addresses that wrap around can reach it."""
+        return bool(self.regions.overlapping(0, GUARD_SIZE))
+
     def _entered(self, region: Region, *, keep_code: bool = False) -> None:
         self.regions.add(region)
+        if region.start < GUARD_SIZE:
+            self.bottom_mapped()
         flags = region.protection | (FILE if region.is_file else 0)
         if not keep_code:
             self._set_flags(region.start, region.end, flags)

@@ -86,7 +86,7 @@ class Vcpu:
             program_key=program_key,
             decodes_natively=engine != "translator",
         )
-        self._precise_faults = precise_faults
+        self._precise_faults = precise_faults or address_space.maps_bottom
         self.clock_limit = _NO_LIMIT
         """`run` stops before `state.clock` would exceed this: 16 for each retired instruction."""
         self._float_checked = 0
@@ -103,6 +103,7 @@ class Vcpu:
             self.entries, self.translations, self.native.handlers["breakpoint"]
         )
         address_space.code_changed = self._code_changed
+        address_space.bottom_mapped = self._bottom_mapped
 
     def _set_up_state(self) -> None:
         state = self.state
@@ -136,7 +137,8 @@ class Vcpu:
         """Whether the state is exact at memory faults in translated code too; costs speed.
 
         Without it, pc and registers after Stop.MEMORY_FAULT are some earlier ones of the same region: good enough
-        for a guest that the fault kills. To be set before a guest gets to handle its faults itself.
+        for a guest that the fault kills, if it maps nothing below GUARD_SIZE. To be set before a guest gets to handle
+        its faults itself.
         """
         return self._precise_faults
 
@@ -487,6 +489,9 @@ class Vcpu:
         state.dirty_count = 0
         for page in pages:
             self._code_changed(page, page)
+
+    def _bottom_mapped(self) -> None:
+        self.precise_faults = True  # which includes that addresses wrap around
 
     def _code_changed(self, first_page: int, last_page: int) -> None:
         self.translations.invalidate(first_page, last_page)

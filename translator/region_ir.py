@@ -22,6 +22,7 @@ from translator.native_cpu import CONVENTION, PARAMETERS, field_pointer, load_fi
 from translator.predecode import ENTRY_SIZE
 from translator.region import Block, Region
 from translator.region_cpu import RegionCpu, RegionOperands, is_float_control, load_from_state, store_to_state
+from translator.region_exits import EXIT_SLOTS, RegionExits
 from translator.region_variables import Variable
 from translator.source_lines import SourceLines
 from translator.state import ExceptionCode, Stop
@@ -54,7 +55,7 @@ def emitter_class(mode: Mode) -> type[RegionEmitter]:
 
 
 @dataclass(frozen=True)
-class _Path:
+class Path:
     """What a way through a block does to the variables that differ from the CPU state."""
 
     stores: bool
@@ -84,10 +85,11 @@ class RegionEmitter:
         self.mode = mode
         self.source_lines = SourceLines() if source_lines else None
         self.builder = FunctionBuilder()
+        self.exits: RegionExits[tuple[int, Path]] = RegionExits(self.builder)
         self.access_points: list[AccessPoint] = []
         self.deferred: list[tuple[int, str, Callable[[], list[str]]]] = []
         self.retreating = region.retreating_edges()
-        self.paths: dict[int, list[_Path]] = {start: [] for start in region.blocks}
+        self.paths: dict[int, list[Path]] = {start: [] for start in region.blocks}
         """The ways through each block."""
         self.is_stored = False
         """Whether an access in the block has already had the dirty variables stored."""
@@ -111,9 +113,10 @@ class RegionEmitter:
     def emit(self) -> RegionIr:
         for block in self.region.blocks.values():
             self.emit_block(block)
+        self.builder.suffix = ""
+        self.exits.emit(self.finish_exit)
         self.find_dirty()
         body = self.resolve()
-        self.builder.suffix = ""
         entries = {pc: f"region_{self.region.seed:08x}_entry_{pc:08x}" for pc in self.region.entries}
         prologue = self.prologue()
         name = f"region_{self.region.seed:08x}"
@@ -250,11 +253,7 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
     def leave_by_register(self, target: IrValue) -> None:
         """Leave for an address that only the guest knows."""
         clock = self.clock()
-        self.count_stay(clock, "add")
-        self.defer_stores()
-        address = self.builder.assign("address", f"zext i32 {target.name} to i64")
-        pointer = self.builder.assign("address_pointer", f"inttoptr i64 {address} to ptr")
-        self.tail_call("leave_region_to_address", pointer, "%next", clock.name)
+        self.exits.leave("leave_region_to_address", target, clock, (self.block.start, self.path()))
 
     def go(self, target: int) -> None:
         """End the IR block by going to the guest address `target`."""
@@ -306,19 +305,31 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
             store_field(self.builder, "translated_clock", before.binary(operation, clock).typed())
 
     def leave_to(self, target: int, routine: str) -> None:
-        """Store what is dirty and go on at the entry of `target` in tier 0, or another region."""
-        clock = self.clock()
-        self.defer_stores()
-        self.leave_by(routine, target, target + 4, clock)
+        """Go on at the entry of `target` in tier 0, or another region."""
+        self.exits.leave(routine, target, self.clock(), (self.block.start, self.path()))
 
-    def leave_by(self, routine: str, pc: int, following: int | IrValue, clock_before: IrValue) -> None:
+    def finish_exit(
+        self, routine: str, address: IrValue, clock: IrValue, paths: list[tuple[int, Path]]
+    ) -> None:
+        """Store what is dirty on any of the `paths` and go to `routine`."""
+        self.defer_stores(paths)
+        if routine == "leave_region_to_address":
+            self.leave_by_address(routine, address, clock)
+        else:
+            self.leave_by(routine, address, (address + 4).trunc(32), clock)
+
+    def leave_by_address(self, routine: str, address: IrValue, clock: IrValue) -> None:
+        """Tail-call one of the routines that take an address in %entry and the clock in %bias."""
+        self.count_stay(clock, "add")
+        pointer = self.builder.assign("address_pointer", f"inttoptr {address.typed()} to ptr")
+        self.tail_call(routine, pointer, "%next", clock.name)
+
+    def leave_by(self, routine: str, pc: IrValue, following: IrValue, clock_before: IrValue) -> None:
         """Tail-call `routine` with the entries of `pc` and `following`; `clock_before` the one at pc."""
         builder = self.builder
         self.count_stay(clock_before, "add")
         base = load_field(builder, "entries_base", "ptr")
-        entry = builder.assign("exit", f"getelementptr i8, ptr {base}, i64 {4 * pc}")
-        if isinstance(following, int):
-            following = builder.constant(following & 0xFFFF_FFFF, 32)
+        entry = builder.assign("exit", f"getelementptr i32, ptr {base}, i64 {pc.name}")
         distance = following.zext(64) << 2
         after = builder.assign("after", f"getelementptr i8, ptr {base}, i64 {distance.name}")
         position = IrValue(builder, builder.assign("position", f"ptrtoint ptr {after} to i64"), 64)
@@ -347,13 +358,13 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
         if self.mode.count_instructions:
             clock = clock + ENTRY_SIZE * self.retired
         pc = self.cpu.instruction_address
-        following: int | IrValue = self.slot_target() if self.in_slot else pc + 4
+        following = self.slot_target() if self.in_slot else self.builder.constant(pc + 4, 32)
         last_branch = pc - 4 if self.in_slot else 0
         base = load_field(self.builder, "entries_base", "i64")
         branch = IrValue(self.builder, base, 64) + 4 * last_branch
         store_field(self.builder, "last_branch", branch.typed())
-        self.defer_stores()
-        self.leave_by(f"leave_at_entry_{stop.name.lower()}", pc, following, clock)
+        self.defer_stores([(self.block.start, self.path())])
+        self.leave_by(f"leave_at_entry_{stop.name.lower()}", self.builder.constant(pc, 64), following, clock)
 
     def slot_target(self) -> IrValue:
         """Where control goes after the delay slot being emitted."""
@@ -368,12 +379,11 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
         self.deferred.append((len(self.builder.lines), self.builder.suffix, produce))
         self.builder.lines.append("")
 
-    def defer_stores(self, *, volatile: bool = False) -> None:
-        """Here the dirty variables are stored to the CPU state."""
-        start, path = self.block.start, self.path()
+    def defer_stores(self, paths: list[tuple[int, Path]], *, volatile: bool = False) -> None:
+        """Here the variables are stored to the CPU state that are dirty on any of `paths`: (block, path in it)."""
 
         def stores() -> list[str]:
-            dirty = path.dirty(self.dirty_at[start])
+            dirty = {v for start, path in paths for v in path.dirty(self.dirty_at[start])}
             return [
                 line
                 for v in self.ordered(dirty)
@@ -382,9 +392,9 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
 
         self.defer(stores)
 
-    def path(self) -> _Path:
+    def path(self) -> Path:
         """The way through the block up to here."""
-        return _Path(self.is_stored, frozenset(self.cpu.written))
+        return Path(self.is_stored, frozenset(self.cpu.written))
 
     def note_access(self) -> None:
         if not self.mode.precise:
@@ -397,7 +407,7 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
             self.store_volatile("clock", self.clock().typed())
         if self.in_slot:
             self.store_volatile("branch_target", self.slot_target().typed())
-        self.defer_stores(volatile=True)
+        self.defer_stores([(self.block.start, self.path())], volatile=True)
         if not self.cpu.is_conditional:
             self.cpu.written = {}
             self.is_stored = True
@@ -442,7 +452,7 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
         """Stack slots, loaded from the CPU state; then to the block of the entry, whose number is in %next."""
         lines = ["enter:"]
         lines += [f"  %{variable.name} = alloca {variable.kind}" for variable in self.cpu.used]
-        lines.append("  %clock = alloca i64")
+        lines += [f"  {slot} = alloca i64" for slot in ("%clock", *EXIT_SLOTS)]
         for variable in self.cpu.used:
             lines += load_from_state(self.builder, variable)
         lines.append("  %entry.position = ptrtoint ptr %entry to i64")

@@ -2,14 +2,21 @@
 
 No check stands before an access. What it would have caught is caught by the host's memory protection
 (`runtime.host_faults`).
+
+base + displacement is added in 64 bits, for which the host needs no instruction. Where it should have wrapped around
+to the other end of the address space, the access falls into the guards around the window, and faults as it would at
+the wrapped address: at the top of the window nothing is ever mapped, and for a guest that maps something at its
+bottom, code is precise, and then adds in 32 bits.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from translator.ir import FunctionBuilder, IrValue
 
-
-MAX_DISPLACEMENT = 1 << 15
+MAX_DISPLACEMENT: Final = 1 << 15
+"""Displacements are signed 16-bit numbers; the guards around the window are larger."""
 
 
 class WindowAccess:
@@ -30,6 +37,7 @@ class WindowAccess:
         return self._builder.assign("host", f"getelementptr i8, ptr {self._memory}, i64 {extended.name}")
 
     def _extended(self, address: IrValue) -> IrValue:
+        """`address` in 64 bits, its displacement left to the host's addressing mode."""
         if address.displaced is None or self._volatile:
             return address.zext(64)
         base, constant = address.displaced

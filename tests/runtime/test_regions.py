@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from runtime.address_space import READ, WRITE
 from runtime.vcpu import Vcpu
 from tests.runtime.native_guest import CODE, DATA, guest
 from translator.state import ExceptionCode, Stop
@@ -146,3 +147,48 @@ def test_a_stop_request_ends_an_endless_loop() -> None:
         threading.Timer(0.3, vcpu.request_stop).start()
         assert vcpu.run() is Stop.LIMIT
         assert vcpu.state.pc == CODE
+
+
+WRAPPED_LOOP = """
+    lw r6, 0x7000(r5)    # 0xffffa000 + 0x7000 is 0x1000
+    addu r2, r2, r6
+    addiu r4, r4, -1
+    bne r4, r0, -4
+    sw r4, -0x10(r8)     # 8 - 0x10 is the kernel's
+    break
+"""
+
+
+@pytest.mark.parametrize("engine", ["auto", "interpreter", "translator"])
+@pytest.mark.parametrize("is_late", [False, True], ids=["mapped before", "mapped while it runs"])
+def test_addresses_wrap_around_to_mapped_pages(engine: str, is_late: bool) -> None:
+    with guest(WRAPPED_LOOP.replace("sw r4, -0x10(r8)", "nop"), engine=engine) as vcpu:
+        state, space = vcpu.state, vcpu.address_space
+        state.gpr[4], state.gpr[5] = 10_000, DATA - 0x7000
+        if is_late:
+            if engine == "auto":
+                run_until_translated(vcpu)
+            assert vcpu.run() is Stop.EXCEPTION
+        space.map_anonymous(0x1000, 4096, READ | WRITE)
+        space.write(0x1000, (3).to_bytes(4, "little"))
+        state.pc, state.gpr[2], state.gpr[4], state.gpr[5] = CODE, 0, 10_000, 0xFFFF_A000
+        if engine == "auto":
+            run_until_translated(vcpu)
+        assert vcpu.run() is Stop.EXCEPTION
+        assert state.gpr[2] == 30_000
+
+
+@pytest.mark.parametrize("engine", ["auto", "interpreter", "translator"])
+@pytest.mark.parametrize(("base", "reported"), [(0xFFFF_A000, 0x1000), (0, 0xFFFF_FFF0)])
+def test_addresses_that_wrap_around_fault(engine: str, base: int, reported: int) -> None:
+    with guest(WRAPPED_LOOP, engine=engine) as vcpu:
+        state = vcpu.state
+        state.gpr[4], state.gpr[5], state.gpr[8] = 10_000, DATA - 0x7000, DATA + 0x10
+        if engine == "auto":
+            run_until_translated(vcpu)
+        if base:
+            state.gpr[5] = base
+        else:
+            state.gpr[8] = 0
+        assert vcpu.run() is Stop.MEMORY_FAULT
+        assert state.bad_virtual_address == reported

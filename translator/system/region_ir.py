@@ -17,7 +17,7 @@ from translator.native_cpu import CONVENTION, PARAMETERS, store_field
 from translator.predecode import ENTRY_SIZE
 from translator.region import Block, Region
 from translator.region_cpu import RegionCpu
-from translator.region_ir import RegionEmitter, RegionIr, enter_region
+from translator.region_ir import Path, RegionEmitter, RegionIr, enter_region
 from translator.state import OFFSET, Access, ExceptionCode, Stop
 from translator.system.access_groups import access_groups
 from translator.system.coprocessor import needs_coprocessor_1
@@ -151,23 +151,18 @@ elsewhere:
             clock = clock + ENTRY_SIZE * self.retired
         if self.in_slot:
             store_field(self.builder, "branch_target", self.slot_target().typed())
-        self.defer_stores()
-        self.go_by_address(routine, self.cpu.instruction_address | (IN_SLOT if self.in_slot else 0), clock)
+        address = self.cpu.instruction_address | (IN_SLOT if self.in_slot else 0)
+        self.exits.leave(routine, address, clock, (self.block.start, self.path()))
 
     def leave_to(self, target: int, routine: str) -> None:
-        clock = self.clock()
-        self.defer_stores()
         by_address = {"leave_region": "go_to_address", "leave_at_entry_limit": "leave_region_limit"}
-        self.go_by_address(by_address[routine], target, clock)
-
-    def go_by_address(self, routine: str, address: int | IrValue, clock: IrValue) -> None:
-        """Tail-call one of the routines that take an address in %entry and the clock in %bias."""
-        self.count_stay(clock, "add")
-        value = str(address) if isinstance(address, int) else address.zext(64).name
-        pointer = self.builder.assign("address", f"inttoptr i64 {value} to ptr")
-        self.tail_call(routine, pointer, "%next", clock.name)
+        super().leave_to(target, by_address[routine])
 
     def leave_by_register(self, target: IrValue) -> None:
-        clock = self.clock()
-        self.defer_stores()
-        self.go_by_address("go_to_address", target, clock)
+        self.exits.leave("go_to_address", target, self.clock(), (self.block.start, self.path()))
+
+    def finish_exit(
+        self, routine: str, address: IrValue, clock: IrValue, paths: list[tuple[int, Path]]
+    ) -> None:
+        self.defer_stores(paths)
+        self.leave_by_address(routine, address, clock)
