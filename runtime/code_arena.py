@@ -1,7 +1,7 @@
 """Memory for native code: one stretch of a memfd mapped twice, writable here and executable there.
 
 No page is ever writable and executable at once: code is written through one mapping and run through the other.
-Blocks are allocated first fit and can be freed.
+Blocks are allocated first fit and can be freed, on any thread.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import os
 from bisect import insort
+from threading import Lock
+from typing import Final
 
 from runtime.host_descriptors import close_own, out_of_the_way
 from runtime.host_memory import MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, map_memory, unmap_memory
@@ -41,34 +43,37 @@ class CodeArena:
         self._free = [(0, self.precise_start)]
         self._free_precise = [(self.precise_start, capacity - self.precise_start)]
         self.used = 0
+        self._lock: Final = Lock()
 
     def allocate(self, size: int, precise: bool = False) -> int:
         """An offset where `size` bytes are free; a multiple of 64. `CodeArenaFull` if there is none."""
         size = _round_up(size)
         free = self._free_precise if precise else self._free
-        for index, (start, length) in enumerate(free):
-            if length >= size:
-                if length == size:
-                    del free[index]
-                else:
-                    free[index] = (start + size, length - size)
-                self.used += size
-                return start
+        with self._lock:
+            for index, (start, length) in enumerate(free):
+                if length >= size:
+                    if length == size:
+                        del free[index]
+                    else:
+                        free[index] = (start + size, length - size)
+                    self.used += size
+                    return start
         raise CodeArenaFull(f"no {size} bytes left in the code arena of {self.capacity}")
 
     def free(self, offset: int, size: int) -> None:
         """Give a block back; nothing may run in it any more."""
         size = _round_up(size)
-        self.used -= size
         free = self._free_precise if offset >= self.precise_start else self._free
-        insort(free, (offset, size))
-        merged: list[tuple[int, int]] = []
-        for start, length in free:
-            if merged and merged[-1][0] + merged[-1][1] == start:
-                merged[-1] = (merged[-1][0], merged[-1][1] + length)
-            else:
-                merged.append((start, length))
-        free[:] = merged
+        with self._lock:
+            self.used -= size
+            insort(free, (offset, size))
+            merged: list[tuple[int, int]] = []
+            for start, length in free:
+                if merged and merged[-1][0] + merged[-1][1] == start:
+                    merged[-1] = (merged[-1][0], merged[-1][1] + length)
+                else:
+                    merged.append((start, length))
+            free[:] = merged
 
     def write(self, offset: int, data: bytes | bytearray) -> None:
         ctypes.memmove(self._writable_base + offset, bytes(data), len(data))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from threading import Lock
 from typing import Final
 
 from dbt_disco.virtual_machine.memory_image import FileRange, Piece
@@ -27,6 +28,7 @@ class Machine:
         self._shares_images = shares_images
         self._images: dict[tuple[int, ...], list[int]] = {}
         """Contents of a file (which, when changed, offset, length) → pages."""
+        self._lock: Final = Lock()
 
     def close(self) -> None:
         """Give the memory back to the host; no virtual machine may be left."""
@@ -58,17 +60,18 @@ class Machine:
         """The machine pages that hold some bytes of a file, whose number of users includes us."""
         status = os.stat(contents.path)
         key = (status.st_dev, status.st_ino, status.st_mtime_ns, contents.offset, contents.length)
-        pages = self._images.get(key)
-        if pages is None:
-            data = contents.read()
-            pages = []
-            for at in range(0, len(data), MACHINE_PAGE_SIZE):
-                page = self.memory.allocate()
-                ctypes.memmove(
-                    self.memory.address(page), data[at : at + MACHINE_PAGE_SIZE], MACHINE_PAGE_SIZE
-                )
-                pages.append(page)
-            self._images[key] = pages
+        with self._lock:
+            if key not in self._images:
+                self._images[key] = self._read(contents)
+            return self._images[key]
+
+    def _read(self, contents: FileRange) -> list[int]:
+        data = contents.read()
+        pages = []
+        for at in range(0, len(data), MACHINE_PAGE_SIZE):
+            page = self.memory.allocate()
+            ctypes.memmove(self.memory.address(page), data[at : at + MACHINE_PAGE_SIZE], MACHINE_PAGE_SIZE)
+            pages.append(page)
         return pages
 
 

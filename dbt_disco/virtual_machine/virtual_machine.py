@@ -100,9 +100,8 @@ class VirtualMachine:
         while self._closers:
             self._closers.pop()()
         self.surroundings.close()
-        if self._own_machine is None:
-            self.memory.close()  # while the vCPU can still forget each page
         self.vcpu.close()
+        self.memory.close(machine_closes=self._own_machine is not None)
         if self._own_machine is not None:
             self._own_machine.close()
 

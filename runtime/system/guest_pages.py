@@ -49,7 +49,7 @@ class GuestPages:
 
     def _find(self, number: int) -> int | None:
         vcpu = self._translations.vcpu
-        machine = vcpu.memory.machine
+        machine, decoded = vcpu.memory.machine, vcpu.memory.decoded
         if number >> 18 == _FIXED_SEGMENTS:
             word = vcpu.memory.pmap[number & _FIXED_MASK]
             if not word:
@@ -62,15 +62,15 @@ class GuestPages:
             if not value:
                 return None
             entries = value + (number << MACHINE_PAGE_SHIFT + 2) & 0xFFFF_FFFF_FFFF_FFFF
-            page = entries - machine.entries_base >> ENTRIES_SHIFT
-        return page if machine.flags[page] & MACHINE_CODE else None
+            page = entries - decoded.entries_base >> ENTRIES_SHIFT
+        return page if decoded.flags[page] & MACHINE_CODE else None
 
     def entry(self, pc: int) -> int | None:
         """Host address of the predecoded entry of a virtual address."""
         page = self.machine_page(pc >> MACHINE_PAGE_SHIFT)
         if page is None:
             return None
-        return self._translations.vcpu.memory.machine.entries(page) + 4 * (pc & MACHINE_PAGE_SIZE - 1)
+        return self._translations.vcpu.memory.decoded.entries(page) + 4 * (pc & MACHINE_PAGE_SIZE - 1)
 
     # For the compile worker: see `compile_service.GuestCode`.
 
@@ -83,15 +83,20 @@ class GuestPages:
         page = self.machine_page(number)
         if page is None:
             return None
-        machine = self._translations.vcpu.memory.machine
-        first = machine.entries(page)
+        memory = self._translations.vcpu.memory
+        first = memory.decoded.entries(page)
         fields = memoryview(ctypes.string_at(first, _PAGE_ENTRIES)).cast("I")
         step = ENTRY_SIZE // 4
         counters, handlers = fields[COUNTER_OFFSET // 4 :: step], fields[HANDLER_OFFSET // 4 :: step]
         # A handler offset beyond the interpreter's is a region's.
         end = self._translations.vcpu.state.interpreter_end
         entries = bytes(map(end.__le__, handlers))
-        return ctypes.string_at(machine.address(page), MACHINE_PAGE_SIZE), counters.tobytes(), False, entries
+        return (
+            ctypes.string_at(memory.machine.address(page), MACHINE_PAGE_SIZE),
+            counters.tobytes(),
+            False,
+            entries,
+        )
 
     def heat(self, pc: int) -> int:
         entry = self.entry(pc)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE, PhysicalAddress
+from runtime.system.decoded_pages import DecodedPages
 from runtime.system.machine_memory import MachineMemory
 from translator.system.views import MACHINE_CODE, PMAP_WRITABLE
 
@@ -29,8 +30,8 @@ class NotMemory(Exception):
         self.length = length
 
 
-def _ignore_code(machine_page: int) -> None:
-    """Nothing but predecoded entries has been derived from code."""
+def _ignore_page(number: int) -> None:
+    """There is no vCPU that has derived anything from the page."""
 
 
 class PhysicalMemory:
@@ -38,6 +39,7 @@ class PhysicalMemory:
 
     def __init__(self, machine: MachineMemory, ranges: list[tuple[int, int]]) -> None:
         self.machine: Final = machine
+        self.decoded: Final = DecodedPages(machine.pages)
         self.pmap: Final = (ctypes.c_uint64 * _PHYSICAL_PAGES)()
         """Host address of the machine page, PMAP_WRITABLE; 0: not memory, or not touched yet."""
         self._is_memory: Final = bytearray(_PHYSICAL_PAGES)
@@ -45,19 +47,28 @@ class PhysicalMemory:
             first, count = start >> MACHINE_PAGE_SHIFT, size >> MACHINE_PAGE_SHIFT
             self._is_memory[first : first + count] = b"\1" * count
         self.size: Final = sum(size for _, size in ranges)
-        self.zap: Callable[[int], None] = lambda frame: None
+        self.zap: Callable[[int], None] = _ignore_page
         """Drops every translation to a physical page; set by the vCPU."""
-        self.code_dropped: Callable[[int], None] = _ignore_code
+        self.code_dropped: Callable[[int], None] = _ignore_page
         """Told the machine page whose code is about to change."""
         self.copied = 0
         """Pages copied as they were stored to."""
         self._frame_of_code: dict[int, set[int]] = {}
         """Machine pages with decoded code → the physical pages they are mapped at."""
 
-    def close(self) -> None:
-        """Give all pages back to the machine."""
-        for frame in self.frames():
-            self._unmap(frame)
+    def close(self, *, machine_closes: bool = False) -> None:
+        """Give all pages back to the machine, if that is not about to give everything back itself.
+
+        No vCPU may have it any more.
+        """
+        if not machine_closes:
+            for frame in self.frames():
+                self._unmap(frame)
+        self.decoded.close()
+
+    def detach(self) -> None:
+        """The vCPU goes, and needs not be told anything any more."""
+        self.zap = self.code_dropped = _ignore_page
 
     def frames(self) -> Iterator[int]:
         """Physical page numbers that have a machine page."""
@@ -101,14 +112,14 @@ class PhysicalMemory:
                 return
             self.zap(frame)
             self.pmap[frame] = word | PMAP_WRITABLE
-        if self.machine.flags[page] & MACHINE_CODE:
-            self.machine.take_for_data(page)
+        if self.decoded.flags[page] & MACHINE_CODE:
+            self.decoded.take_for_data(page)
             self.forget_code(page)
 
     def mark_code(self, frame: int) -> None:
         """Before the first instruction of a page is decoded."""
         page = self.machine.page_at(self.pmap[frame] & ~_OFFSET_MASK)
-        self.machine.mark_code(page)
+        self.decoded.mark_code(page)
         self._frame_of_code.setdefault(page, set()).add(frame)
         self.zap(frame)
 
@@ -122,7 +133,7 @@ class PhysicalMemory:
     def forget_code(self, machine_page: int) -> None:
         """Drop what was derived from the code of a machine page."""
         self.code_dropped(machine_page)
-        self.machine.forget_code(machine_page)
+        self.decoded.forget_code(machine_page)
         for frame in self._frame_of_code.pop(machine_page, ()):
             self.zap(frame)
 
@@ -133,7 +144,7 @@ class PhysicalMemory:
 
     def _map(self, frame: int, machine_page: int, *, writable: bool) -> None:
         self.pmap[frame] = self.machine.address(machine_page) | (PMAP_WRITABLE if writable else 0)
-        if self.machine.flags[machine_page] & MACHINE_CODE:
+        if self.decoded.flags[machine_page] & MACHINE_CODE:
             self._frame_of_code.setdefault(machine_page, set()).add(frame)
 
     def _unmap(self, frame: int) -> None:
@@ -146,10 +157,10 @@ class PhysicalMemory:
         frames = self._frame_of_code.get(page)
         if frames is not None:
             frames.discard(frame)
-            if not frames:
-                if self.machine.users[page] == 1:
-                    self.code_dropped(page)
-                del self._frame_of_code[page]
+        if not frames:
+            if self._frame_of_code.pop(page, None) is not None:
+                self.code_dropped(page)
+            self.decoded.forget_page(page)
         self.machine.release(page)
 
     # Access from Python.

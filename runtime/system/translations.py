@@ -91,7 +91,7 @@ class SystemTranslations:
         entry = pages.entry(seed)
         if entry is None or entry in self.entered or entry in self._seeds or seed in self._requested:
             return
-        if self.vcpu.memory.machine.times_data(pages.machine_pages[seed >> MACHINE_PAGE_SHIFT]) >= _UNSTEADY:
+        if self.vcpu.memory.decoded.times_data(pages.machine_pages[seed >> MACHINE_PAGE_SHIFT]) >= _UNSTEADY:
             return
         times = self._covered.get(entry)
         if times is not None and times < _COVERED_PATIENCE:
@@ -177,13 +177,13 @@ class SystemTranslations:
         except ObjectError as error:
             self.failures.append(f"the region at {translation.seed:#x}: {error}")
             return False
-        machine = self.vcpu.memory.machine
+        decoded = self.vcpu.memory.decoded
         numbers = _page_numbers(translation)
         fetch_slots = b""
         for number in numbers:
             page = pages.machine_page(number)
             assert page is not None
-            slot = machine.entries(page) - (number << MACHINE_PAGE_SHIFT + 2)
+            slot = decoded.entries(page) - (number << MACHINE_PAGE_SHIFT + 2)
             fetch_slots += (slot & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")
         native.arena.write(loaded.symbols[PAGES_SYMBOL], fetch_slots)
         entries = {pc: pages.entry(pc) for pc in {*translation.blocks, *translation.entries}}
@@ -191,7 +191,7 @@ class SystemTranslations:
         machine_pages = {page for number in numbers if (page := pages.machine_page(number)) is not None}
         region = InstalledRegion(translation, loaded, machine_pages, blocks)
         for page in machine_pages:
-            machine.flags[page] |= MACHINE_REGIONS
+            decoded.flags[page] |= MACHINE_REGIONS
             self._by_machine_page.setdefault(page, []).append(region)
         for pc, symbol in translation.entries.items():
             entry = entries[pc]
@@ -211,13 +211,13 @@ class SystemTranslations:
         return True
 
     def _is_current(self, translation: Translation, pages: GuestPages) -> bool:
-        machine = self.vcpu.memory.machine
+        machine, flags = self.vcpu.memory.machine, self.vcpu.memory.decoded.flags
         for start, code in translation.code:
             position = 0
             while position < len(code):
                 address = start + position
                 page = pages.machine_page(address >> MACHINE_PAGE_SHIFT)
-                if page is None or not machine.flags[page] & MACHINE_CODE:
+                if page is None or not flags[page] & MACHINE_CODE:
                     return False
                 offset = address & MACHINE_PAGE_SIZE - 1
                 size = min(len(code) - position, MACHINE_PAGE_SIZE - offset)
@@ -227,12 +227,12 @@ class SystemTranslations:
         return True
 
     def _drop(self, region: InstalledRegion) -> None:
-        machine = self.vcpu.memory.machine
+        flags = self.vcpu.memory.decoded.flags
         for page in region.machine_pages:
             regions = self._by_machine_page[page]
             regions.remove(region)
             if not regions:
-                machine.flags[page] &= ~MACHINE_REGIONS
+                flags[page] &= ~MACHINE_REGIONS
                 del self._by_machine_page[page]
         for entry, handler in region.originals.items():
             del self.entered[entry]
@@ -251,7 +251,7 @@ class SystemTranslations:
         for region in list(self._by_machine_page.get(machine_page, ())):
             self._drop(region)
             self.counts.invalidated += 1
-        first = self.vcpu.memory.machine.entries(machine_page)
+        first = self.vcpu.memory.decoded.entries(machine_page)
         self._seeds = {entry for entry in self._seeds if not first <= entry < first + 0x4000}
 
     def drop_all(self) -> None:

@@ -131,13 +131,13 @@ class SystemVcpu:
         }
 
     def _set_up_state(self, instruction_clock: bool, has_privileged_page: bool) -> None:
-        state, machine = self.state, self.memory.machine
+        state, machine, decoded = self.state, self.memory.machine, self.memory.decoded
         reset(state, self.model, big_endian=self.big_endian)
         state.pmap = ctypes.addressof(self.memory.pmap)
         state.machine_base = machine.base
-        state.machine_flags = ctypes.addressof(machine.flags)
-        state.page_entries_base = machine.entries_base
-        state.machine_store_budget = ctypes.addressof(machine.store_budgets)
+        state.machine_flags = ctypes.addressof(decoded.flags)
+        state.page_entries_base = decoded.entries_base
+        state.machine_store_budget = ctypes.addressof(decoded.store_budgets)
         state.decode_cache = self.words.address
         self._use_decode_table()
         state.handlers_base = self.native.arena.base
@@ -171,6 +171,7 @@ class SystemVcpu:
         """Give everything back to the host; the memory stays the caller's."""
         if self._host_timer is not None:
             self._host_timer.close()
+        self.memory.detach()
         self.translations.close()
         self._access.close()
         self.words.close()
@@ -263,11 +264,10 @@ class SystemVcpu:
 
     def code_at(self, entry: int, count: int = 1) -> bytes:
         """The code of up to `count` instructions from an entry, as far as its page goes."""
-        machine = self.memory.machine
-        distance = entry - machine.entries_base
+        distance = entry - self.memory.decoded.entries_base
         page, offset = distance >> 15, (distance & 0x7FFF) >> 2
         size = min(4 * count, MACHINE_PAGE_SIZE - offset)
-        return ctypes.string_at(machine.address(page) + offset, size)
+        return ctypes.string_at(self.memory.machine.address(page) + offset, size)
 
     def current_word(self) -> int:
         """The instruction word at pc."""
@@ -275,10 +275,10 @@ class SystemVcpu:
 
     def _meet_undecoded(self) -> bool:
         """Fill the entry of pc, and more as far as straight-line code goes on its page."""
-        machine = self.memory.machine
+        decoded = self.memory.decoded
         entry = self._current_entry()
-        page = entry - machine.entries_base >> 15
-        if not machine.flags[page] & 1:  # dropped while it was running
+        page = entry - decoded.entries_base >> 15
+        if not decoded.flags[page] & 1:  # dropped while it was running
             self.memory.mark_code_of_machine_page(page)
         self.words.entry(self.current_word())  # native code finds it in the hash, if that is all it wants
         code = self.code_at(entry, _DECODED_AHEAD)

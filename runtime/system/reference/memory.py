@@ -68,6 +68,6 @@ class BusAccess:
 
     def _is_writable(self, frame: int) -> bool:
         """The page is the virtual machine's own, and native code has decoded nothing on it."""
-        word, machine = self._memory.pmap[frame], self._memory.machine
-        has_code = machine.flags[machine.page_at(word & ~_OFFSET)] & MACHINE_CODE
+        word, memory = self._memory.pmap[frame], self._memory
+        has_code = memory.decoded.flags[memory.machine.page_at(word & ~_OFFSET)] & MACHINE_CODE
         return bool(word & PMAP_WRITABLE) and not has_code

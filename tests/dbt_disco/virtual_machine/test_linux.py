@@ -201,8 +201,7 @@ def test_the_instruction_clock_repeats_itself(on_initramfs: Configuration, engin
 def test_two_share_their_kernel(on_initramfs: Configuration) -> None:
     machine = Machine(600 << 20)
     guests = [
-        RunningVirtualMachine(replace(on_initramfs, name=name, engine="interpreter"), machine=machine)
-        for name in ("one", "other")
+        RunningVirtualMachine(replace(on_initramfs, name=name), machine=machine) for name in ("one", "other")
     ]
     alone = sum(1 for _ in guests[0].virtual_machine.memory.frames())
     assert machine.memory.allocated < 1.1 * alone

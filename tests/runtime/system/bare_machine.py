@@ -94,8 +94,8 @@ class BareMachine:
         self.vcpu.request_stop()
 
     def close(self) -> None:
-        self.memory.close()
         self.vcpu.close()
+        self.memory.close()
         self.machine.close()
 
     def load(self, image: Path) -> None:
