@@ -44,10 +44,24 @@ def wrap(memory: BootMemory, device_tree: bytes) -> bytes:
         _T9 << 21 | _JR,
         0,
     ]
-    order = ">" if memory.big_endian else "<"
-    segments = [(_KSEG0 + piece.address, piece.bytes()) for piece in memory.pieces]
+    order = _order(memory)
+    segments = _segments(memory)
     segments += [(tree, device_tree), (_STUB_ADDRESS, struct.pack(f"{order}{len(stub)}I", *stub))]
     return _executable(segments, _STUB_ADDRESS, order)
+
+
+def executable(memory: BootMemory) -> bytes:
+    """An executable of what has been laid out and nothing else, for a kernel that QEMU itself knows how to start."""
+    return _executable(_segments(memory), memory.entry, _order(memory))
+
+
+def _order(memory: BootMemory) -> str:
+    return ">" if memory.big_endian else "<"
+
+
+def _segments(memory: BootMemory) -> list[tuple[int, bytes]]:
+    """(virtual address, contents) pairs."""
+    return [(_KSEG0 + piece.address, piece.bytes()) for piece in memory.pieces]
 
 
 def _load_constant(register: int, value: int) -> tuple[int, int]:

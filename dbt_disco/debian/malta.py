@@ -25,6 +25,15 @@ class MaltaFiles:
     kernel: Path
     initramfs: Path
 
+    @classmethod
+    def inside(cls, directory: Path) -> MaltaFiles:
+        """Where they are in a directory, if they are."""
+        return cls(directory / "vmlinuz", directory / "initramfs.cpio")
+
+    def complete(self) -> bool:
+        """Whether both are there."""
+        return self.kernel.exists() and self.initramfs.exists()
+
 
 def fetch_malta(
     directory: Path, packages: PackageSet, source: ArchiveSource, progress: Progress
@@ -33,8 +42,8 @@ def fetch_malta(
 
     `packages` are the guest's. Raises FetchError, and OSError if the directory cannot be written.
     """
-    made = MaltaFiles(directory / "vmlinuz", directory / "initramfs.cpio")
-    if made.kernel.exists() and made.initramfs.exists():
+    made = MaltaFiles.inside(directory)
+    if made.complete():
         return made
     directory.mkdir(parents=True, exist_ok=True)
     apt = Apt(directory / "apt", source, installed=NOT_IN_GUEST)
