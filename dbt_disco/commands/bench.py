@@ -59,7 +59,7 @@ def add_parser(subparsers: Any) -> ArgumentParser:
         help="of native,translator,interpreter,reference,qemu,unicorn (default: all)",
     )
     parser.add_argument(
-        "--scale", choices=SCALES[::-1], default="full", help="amount of work (default: full)"
+        "--scale", choices=SCALES[::-1], help="amount of work (default: full, with --system half)"
     )
     parser.add_argument(
         "--repeats", type=_positive, default=3, metavar="N", help="timed runs each (default: 3)"
@@ -176,7 +176,7 @@ def _benchmark(options: argparse.Namespace, directory: Path) -> int:
     session = Session(
         programs,
         engines,
-        options.scale,
+        options.scale or "full",
         repeats=options.repeats,
         budget=options.budget,
         timeout=options.timeout,

@@ -57,6 +57,8 @@ class GuestProcess:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self.output = b""
         """All that the console has shown."""
+        self.passed = ""
+        """What it had shown in front of the text that was last waited for."""
         self._read_to = 0
         self._timeout: Final = timeout
         self._started: Final = time.perf_counter()
@@ -114,6 +116,7 @@ class GuestProcess:
         while (found := self.output.find(wanted, self._read_to)) < 0:
             if not self._read():
                 raise GuestError(f"ended without {text!r}: {self._last_words()}")
+        self.passed = self.output[self._read_to : found].decode(errors="replace")
         self._read_to = found + len(wanted)
         return self.moment()
 

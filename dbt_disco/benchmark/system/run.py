@@ -20,6 +20,7 @@ from dbt_disco.debian.guest_files import GuestFiles, default_directory
 
 _IDLE_SECONDS: Final = 10.0
 _QUICK_IDLE_SECONDS: Final = 3.0
+_SCALE: Final = "half"
 _QUICK_PROGRAMS: Final = ("sieve", "queens", "nbody")
 _QUICK_SCALE: Final = "short"
 
@@ -51,7 +52,7 @@ def _plan(options: argparse.Namespace, programs: Sequence[Program], directory: P
         guest=GuestFiles(options.dir or default_directory()),
         directory=directory,
         programs=programs,
-        scale=_QUICK_SCALE if options.quick else options.scale,
+        scale=options.scale or (_QUICK_SCALE if options.quick else _SCALE),
         idle_seconds=_QUICK_IDLE_SECONDS if options.quick else _IDLE_SECONDS,
         timeout=options.timeout,
     )

@@ -149,10 +149,12 @@ def ratio(dividend: Moment | None, divisor: Moment | None) -> tuple[float | None
     return dividend.seconds / divisor.seconds, processor
 
 
-def compared(title: str, samples: Samples, side: str, target: Target | None, yardstick: str = QEMU) -> Figure:
-    """The time of one of our sides as a multiple of a yardstick's."""
+def compared(
+    title: str, samples: Samples, side: str, target: Target | None, yardstick: str = QEMU, *shown: str
+) -> Figure:
+    """The time of one of our sides as a multiple of a yardstick's; further sides are `shown`."""
     medians = samples.medians()
-    own, other = medians.get(side), medians.get(yardstick)
-    value, processor_value = ratio(own, other)
-    sides = {column: time for column, time in ((OWN, own), (yardstick, other)) if time is not None}
+    value, processor_value = ratio(medians.get(side), medians.get(yardstick))
+    columns = {OWN: side} | {other: other for other in (yardstick, *shown)}
+    sides = {column: medians[name] for column, name in columns.items() if name in medians}
     return Figure(title, value, "×", target, processor_value, dict(sides))
