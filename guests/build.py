@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -48,6 +49,10 @@ DROPPED_SECTIONS = (".comment", ".gnu.attributes", ".pdr", ".mdebug.abi32")
 
 MUSL_VERSION = "1.2.3"
 MUSL_SHA256 = "7d5b0b6062521e4627e099e4c9dc8248d32a30285e959b7eecaa780cf8cfd4a4"
+
+BARE_KERNEL = GUESTS / "bare" / "kernel.c"
+BARE_LIBRARY = GUESTS / "bare" / "library.c"
+BARE_FLAGS = [*IMAGE_FLAGS, "-fno-tree-vectorize", "-ffp-contract=off", "-Ibare/include"]
 
 PREBUILT_BIG_ENDIAN = frozenset({"sha256", "lz", "words", "nbody", "blur"})
 """Benchmark programs that are built for the big-endian target as well; all others are little-endian only."""
@@ -86,7 +91,7 @@ class Program:
     @property
     def is_image(self) -> bool:
         """Whether it runs on a bare machine, without Linux and its C library."""
-        return self.source.parent == GUESTS / "system"
+        return self.source.parent in (GUESTS / "system", GUESTS / "bare")
 
 
 def programs() -> Iterator[Program]:
@@ -101,6 +106,7 @@ def programs() -> Iterator[Program]:
     for source in sorted((GUESTS / "system").glob("*.[cS]")):
         for target in (LITTLE_ENDIAN, BIG_ENDIAN):
             yield Program(source, target, Path("guests/prebuilt", target.name, "system", source.stem))
+    yield Program(BARE_KERNEL, LITTLE_ENDIAN, Path("guests/prebuilt/mipsel/bare/kernel"))
     for source in sorted((GUESTS / "embedded").glob("*.c")):
         for target in (LITTLE_ENDIAN, BIG_ENDIAN):
             yield Program(source, target, Path("dbt_disco/embedded", target.name, source.stem))
@@ -241,6 +247,27 @@ def build_image(program: Program, runtime: Path, root: Path) -> None:
     run([target.tool("strip"), str(output)], GUESTS)
 
 
+def build_kernel(program: Program, runtime: Path, root: Path) -> None:
+    """Compile, link and strip the bare-metal kernel with the benchmark programs that are made for it."""
+    target = program.target
+    output = root / program.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    table = tomllib.loads((GUESTS / "bench" / "programs.toml").read_text())
+    names = [name for name, entry in table.items() if entry.get("bare")]
+    defined = f"-DPROGRAMS={' '.join(f'P({name})' for name in names)}"
+    sources = [(BARE_KERNEL, [defined]), (BARE_LIBRARY, [])]
+    sources += [(GUESTS / "bench" / f"{name}.c", [f"-Dmain={name}_main"]) for name in names]
+    with tempfile.TemporaryDirectory(prefix="kernel-") as scratch:
+        objects = []
+        for source, flags in sources:
+            objects.append(str(Path(scratch, f"{source.stem}.o")))
+            command = [target.tool("gcc"), *BARE_FLAGS, *flags, "-c", "-o", objects[-1]]
+            run([*command, str(source.relative_to(GUESTS))], GUESTS)
+        linker = [target.tool("gcc"), *IMAGE_FLAGS, *IMAGE_LINK_FLAGS, "-o", str(output)]
+        run([*linker, *objects, str(runtime)], GUESTS)
+    run([target.tool("strip"), str(output)], GUESTS)
+
+
 def build(chosen: list[Program], musl_source: Path | None, root: Path) -> None:
     """Build the chosen programs into `root`, a repository or an empty directory."""
     images = [program for program in chosen if program.is_image]
@@ -252,7 +279,12 @@ def build(chosen: list[Program], musl_source: Path | None, root: Path) -> None:
             target: build_image_runtime(target, Path(scratch))
             for target in {image.target for image in images}
         }
-        builds = [pool.submit(build_image, image, runtime[image.target], root) for image in images]
+        builds = [
+            pool.submit(
+                build_kernel if image.source == BARE_KERNEL else build_image, image, runtime[image.target], root
+            )
+            for image in images
+        ]
         builds += [pool.submit(build_program, each, musl[each.target], root) for each in hosted]
         for future in builds:
             future.result()

@@ -14,7 +14,10 @@ FLOATING_POINT: Final = frozenset({"double", "single"})
 """The classes of programs that mostly compute with floating-point numbers."""
 
 SOURCES: Final = Path(__file__).parent / "programs"
-GUESTS: Final = Path(__file__).parent / "prebuilt" / "mipsel" / "bench"
+_PREBUILT: Final = Path(__file__).parent / "prebuilt" / "mipsel"
+GUESTS: Final = _PREBUILT / "bench"
+BARE_KERNEL: Final = _PREBUILT / "bare" / "kernel"
+"""The bare-metal kernel with the programs that are made for it."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Program:
     """SHA-256 of the standard output at each scale."""
     instructions: dict[str, int]
     """How many instructions the guest executes at each scale."""
+    is_bare: bool = False
+    """Whether `BARE_KERNEL` has it, too."""
 
     @property
     def source(self) -> Path:
@@ -51,6 +56,7 @@ def load_programs() -> dict[str, Program]:
             entry["scale"],
             {scale: expectation["output"] for scale, expectation in expected[name].items()},
             {scale: expectation["instructions"] for scale, expectation in expected[name].items()},
+            entry.get("bare", False),
         )
         for name, entry in table.items()
     }

@@ -140,11 +140,11 @@ class Scenario(ABC):
 
 
 def ratio(dividend: Moment | None, divisor: Moment | None) -> tuple[float | None, float | None]:
-    """The ratios of two wall-clock and two processor times."""
+    """The ratios of two wall-clock and two processor times; none of processor times too short to be seen."""
     if dividend is None or divisor is None:
         return None, None
     processor = None
-    if divisor.processor_seconds > 0:
+    if dividend.processor_seconds > 0 and divisor.processor_seconds > 0:
         processor = dividend.processor_seconds / divisor.processor_seconds
     return dividend.seconds / divisor.seconds, processor
 
