@@ -9,6 +9,7 @@ from dbt_disco.benchmark.program_table import BARE_KERNEL, Program
 from dbt_disco.benchmark.system.guest_process import GuestProcess, Moment
 from dbt_disco.benchmark.system.hot_loops import HotLoops
 from dbt_disco.benchmark.system.launch import Guest, own_command, qemu_command
+from dbt_disco.benchmark.system.scenario import ScenarioAbsent
 
 _END: Final = "program ends\n"
 
@@ -24,6 +25,8 @@ class BareLoops(HotLoops):
     def prepare(self) -> None:
         """Choose the programs that the kernel has."""
         self.programs = [program for program in self.plan.programs if program.is_bare]
+        if not self.programs:
+            raise ScenarioAbsent("the bare-metal kernel has none of the programs that were asked for")
         super().prepare()
         guest = Guest(BARE_KERNEL)
         self.own_command = own_command(guest)

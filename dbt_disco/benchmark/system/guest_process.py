@@ -98,6 +98,17 @@ class GuestProcess:
                 if os.getsid(process.pid) == self._process.pid:
                     yield process
 
+    def private_memory(self) -> int:
+        """Bytes of memory that the process has for itself (USS), without those it has started."""
+        import psutil
+
+        return int(psutil.Process(self._process.pid).memory_full_info().uss)
+
+    def errors(self) -> str:
+        """What has been written to standard error."""
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace")
+
     def send(self, text: str) -> None:
         """Type something on the console."""
         assert self._process.stdin is not None
@@ -156,9 +167,8 @@ class GuestProcess:
 
     def _last_words(self) -> str:
         """The last line on standard error, or else of the console."""
-        self._errors.seek(0)
-        for text in (self._errors.read(), self.output):
-            lines = text.decode(errors="replace").strip().splitlines()
+        for text in (self.errors(), self.output.decode(errors="replace")):
+            lines = text.strip().splitlines()
             if lines:
                 return f"its last words: {lines[-1].strip()}"
         return "it has said nothing"

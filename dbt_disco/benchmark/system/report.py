@@ -61,7 +61,7 @@ def _amount(value: float | None, unit: str) -> str:
 
 
 def _target(target: Target, unit: str) -> str:
-    return f"{'≥' if target.at_least else '≤'} {target.limit:g} {unit}"
+    return f"{'≥' if target.at_least else '≤'} {target.limit:.3g} {unit}"
 
 
 def _verdict(figure: Figure) -> str:
@@ -102,6 +102,7 @@ def as_json(session: Session) -> dict[str, Any]:
             scenario.key: {
                 "figures": [_figure(figure) for figure in scenario.figures()],
                 "times": {what: asdict(samples)["times"] for what, samples in scenario.samples.items()},
+                "amounts": scenario.amounts,
             }
             for scenario in session.scenarios
             if scenario.key not in session.absent

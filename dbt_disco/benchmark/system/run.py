@@ -46,8 +46,8 @@ def run(options: argparse.Namespace, programs: Sequence[Program]) -> int:
 
 
 def _plan(options: argparse.Namespace, programs: Sequence[Program], directory: Path) -> Plan:
-    if options.quick:
-        programs = [program for program in programs if program.name in _QUICK_PROGRAMS] or programs
+    if options.quick and options.programs is None:
+        programs = [program for program in programs if program.name in _QUICK_PROGRAMS]
     return Plan(
         guest=GuestFiles(options.dir or default_directory()),
         directory=directory,

@@ -117,6 +117,8 @@ class Scenario(ABC):
         self.plan: Final = plan
         self.samples: Final[dict[str, Samples]] = {}
         """All times that were taken, by what was timed; for `--json`."""
+        self.amounts: Final[dict[str, list[float]]] = {}
+        """What else was measured, likewise."""
 
     @abstractmethod
     def prepare(self) -> None:
