@@ -248,10 +248,12 @@ class VirtualMachine:
             self.end(Outcome(Ending.HALT))
             return
         self.console.flush()
-        while not vcpu.interrupt_is_pending():
+        while True:
             self.surroundings.idle(state.compare_ticks if has_timer else None)
             if self._outcome is not None:
                 return
+            if vcpu.interrupt_is_pending():
+                break
         vcpu.advance()
 
     def _fail(self, reason: str) -> None:
