@@ -212,7 +212,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("lone_contents", ctypes.c_uint64, "what it is filled with"),
     ("lone_next", ctypes.c_uint64, "the entry that runs after that store"),
     ("space", ctypes.c_uint32, "address space of the current view"),
-    ("kernel_half_is_local", ctypes.c_uint32, "1: kernel slots were filled from an entry that is not global"),
+    ("kernel_half_owner", ctypes.c_uint32, "ASID + 1 that some kernel slots are right for, 0: all ASIDs"),
     ("page_entries_base", ctypes.c_uint64, "host address of the predecoded entries of machine page 0"),
     ("has_privileged_page", ctypes.c_uint32, "1: the privileged-register page exists"),
     ("cp0_usable", ctypes.c_uint32, "1: kernel mode, or Status.CU0"),

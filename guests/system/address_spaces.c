@@ -4,9 +4,11 @@
 #include "platform.h"
 #include "tlb.h"
 
-#define ADDRESS 0x00400000
 #define PHYSICAL 0x00300000
 #define SPACES 8
+
+/* In a mapped segment; the checks are made in KUSEG and in KSEG2. */
+static unsigned address;
 
 static unsigned asid(unsigned space)
 {
@@ -25,7 +27,7 @@ static void enter(unsigned space)
 
 static void map(unsigned index, unsigned space)
 {
-	write_tlb(index, (struct tlb_entry){ADDRESS | asid(space), ENTRYLO(frame(space)), ENTRYLO(frame(space) + 0x1000),
+	write_tlb(index, (struct tlb_entry){address | asid(space), ENTRYLO(frame(space)), ENTRYLO(frame(space) + 0x1000),
 					    PAGE_MASK_4K});
 }
 
@@ -40,11 +42,11 @@ static void own_memory(void)
 	for (unsigned step = 1; step < SPACES; step++)
 		for (unsigned space = 0, k = 0; k < SPACES; k++, space = (space + step) % SPACES) {
 			enter(space);
-			EXPECT_EQUAL(load_word(ADDRESS + 0x10), 0x1000 + space);
-			store_word(ADDRESS + 0x1014, 0x2000 * step + space);
+			EXPECT_EQUAL(load_word(address + 0x10), 0x1000 + space);
+			store_word(address + 0x1014, 0x2000 * step + space);
 			EXPECT_EQUAL(load_word(KSEG0 + frame(space) + 0x1014), 0x2000 * step + space);
 			EXPECT_NO_EXCEPTION();
-			EXPECT_EQUAL(probe_tlb(ADDRESS | asid(space)), space + 1);
+			EXPECT_EQUAL(probe_tlb(address | asid(space)), space + 1);
 		}
 }
 
@@ -60,7 +62,7 @@ static void own_code(void)
 	for (unsigned round = 0; round < 100; round++)
 		for (unsigned space = 0; space < 2; space++) {
 			enter(space);
-			unsigned result = call(ADDRESS);
+			unsigned result = call(address);
 			if (round % 10 == 0)
 				EXPECT_EQUAL(result, 0x100 + space);
 			else if (result != 0x100 + space)
@@ -75,15 +77,15 @@ static void others_miss(void)
 	map(1, 0);
 	for (unsigned space = 1; space < SPACES; space++) {
 		enter(0);
-		load_word(ADDRESS);
+		load_word(address);
 		EXPECT_NO_EXCEPTION();
 		enter(space);
-		load_word(ADDRESS);
-		EXPECT_ADDRESS_EXCEPTION(EXC_TLBL, VECTOR_REFILL, load_word_at, ADDRESS);
-		store_word(ADDRESS, 0);
-		EXPECT_ADDRESS_EXCEPTION(EXC_TLBS, VECTOR_REFILL, store_word_at, ADDRESS);
-		call(ADDRESS);
-		EXPECT_ADDRESS_EXCEPTION(EXC_TLBL, VECTOR_REFILL, ADDRESS, ADDRESS);
+		load_word(address);
+		EXPECT_ADDRESS_EXCEPTION(EXC_TLBL, VECTOR_REFILL, load_word_at, address);
+		store_word(address, 0);
+		EXPECT_ADDRESS_EXCEPTION(EXC_TLBS, VECTOR_REFILL, store_word_at, address);
+		call(address);
+		EXPECT_ADDRESS_EXCEPTION(EXC_TLBL, VECTOR_REFILL, address, address);
 	}
 }
 
@@ -92,30 +94,30 @@ static void global_entries(void)
 {
 	clear_tlb(1);
 	store_word(KSEG0 + PHYSICAL, 77);
-	write_tlb(1, global_pair(ADDRESS, PHYSICAL));
+	write_tlb(1, global_pair(address, PHYSICAL));
 	for (unsigned space = 0; space < SPACES; space++) {
 		enter(space);
-		EXPECT_EQUAL(load_word(ADDRESS), 77);
+		EXPECT_EQUAL(load_word(address), 77);
 		EXPECT_NO_EXCEPTION();
-		EXPECT_EQUAL(probe_tlb(ADDRESS | asid(space)), 1);
+		EXPECT_EQUAL(probe_tlb(address | asid(space)), 1);
 	}
 	map(1, 0);
 	for (unsigned space = 1; space < SPACES; space++) {
 		enter(space);
-		load_word(ADDRESS);
-		EXPECT_ADDRESS_EXCEPTION(EXC_TLBL, VECTOR_REFILL, load_word_at, ADDRESS);
+		load_word(address);
+		EXPECT_ADDRESS_EXCEPTION(EXC_TLBL, VECTOR_REFILL, load_word_at, address);
 	}
 	/* Global is what both halves say. */
-	struct tlb_entry entry = global_pair(ADDRESS, PHYSICAL);
+	struct tlb_entry entry = global_pair(address, PHYSICAL);
 	entry.entry_hi |= asid(2);
 	entry.entry_lo1 &= ~ENTRYLO_G;
 	write_tlb(1, entry);
 	enter(2);
-	EXPECT_EQUAL(load_word(ADDRESS), 77);
+	EXPECT_EQUAL(load_word(address), 77);
 	EXPECT_NO_EXCEPTION();
 	enter(3);
-	load_word(ADDRESS);
-	EXPECT_ADDRESS_EXCEPTION(EXC_TLBL, VECTOR_REFILL, load_word_at, ADDRESS);
+	load_word(address);
+	EXPECT_ADDRESS_EXCEPTION(EXC_TLBL, VECTOR_REFILL, load_word_at, address);
 }
 
 /* tlbr leaves the entry's ASID in EntryHi: from then on it is the current one. */
@@ -127,13 +129,13 @@ static void reading_an_entry_enters_its_space(void)
 	map(1, 0);
 	map(2, 1);
 	enter(0);
-	EXPECT_EQUAL(load_word(ADDRESS), 10);
+	EXPECT_EQUAL(load_word(address), 10);
 	WRITE_CP0(2, C0_INDEX);
 	__asm__ volatile("tlbr\n\tehb" : : : "memory");
-	EXPECT_EQUAL(READ_CP0(C0_ENTRYHI), ADDRESS | asid(1));
-	EXPECT_EQUAL(load_word(ADDRESS), 11);
+	EXPECT_EQUAL(READ_CP0(C0_ENTRYHI), address | asid(1));
+	EXPECT_EQUAL(load_word(address), 11);
 	enter(0);
-	EXPECT_EQUAL(load_word(ADDRESS), 10);
+	EXPECT_EQUAL(load_word(address), 10);
 	EXPECT_NO_EXCEPTION();
 }
 
@@ -143,23 +145,38 @@ static void reuse(void)
 	clear_tlb(1);
 	for (unsigned generation = 0; generation < 6; generation++) {
 		enter(0);
-		write_tlb(1, (struct tlb_entry){ADDRESS | asid(0), ENTRYLO(frame(generation)),
+		write_tlb(1, (struct tlb_entry){address | asid(0), ENTRYLO(frame(generation)),
 						ENTRYLO(frame(generation) + 0x1000), PAGE_MASK_4K});
-		store_word(ADDRESS + 4, generation);
+		store_word(address + 4, generation);
 		EXPECT_EQUAL(load_word(KSEG0 + frame(generation) + 4), generation);
 		EXPECT_NO_EXCEPTION();
 		clear_tlb(1);
-		load_word(ADDRESS + 4);
-		EXPECT_ADDRESS_EXCEPTION(EXC_TLBL, VECTOR_REFILL, load_word_at, ADDRESS + 4);
+		load_word(address + 4);
+		EXPECT_ADDRESS_EXCEPTION(EXC_TLBL, VECTOR_REFILL, load_word_at, address + 4);
 	}
+}
+
+/* KSEG2 goes by the ASID while Status.ERL is set, too. */
+static void with_error_level(void)
+{
+	WRITE_CP0(READ_CP0(C0_STATUS) | STATUS_ERL, C0_STATUS);
+	own_memory();
+	own_code();
+	WRITE_CP0(READ_CP0(C0_STATUS) & ~STATUS_ERL, C0_STATUS);
 }
 
 void main(void)
 {
-	own_memory();
-	own_code();
-	others_miss();
-	global_entries();
-	reading_an_entry_enters_its_space();
-	reuse();
+	static const unsigned addresses[] = {0x00400000, 0xc0400000};
+
+	for (unsigned k = 0; k < 2; k++) {
+		address = addresses[k];
+		own_memory();
+		own_code();
+		others_miss();
+		global_entries();
+		reading_an_entry_enters_its_space();
+		reuse();
+	}
+	with_error_level();
 }

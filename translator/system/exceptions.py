@@ -65,10 +65,11 @@ def _current_view() -> str:
     space = is_erl.select(r.constant(SPACE_UNMAPPED, 32), r.read("entry_hi") & 0xFF)
     r.write("cp0_usable", (is_kernel | (status & Status.CU0).ne(0)).zext(32))
     r.write("cp1_usable", (status & Status.CU1).ne(0).zext(32))
-    is_stale = r.read("kernel_half_is_local").ne(0) & r.read("space").ne(space)
+    owner = r.read("kernel_half_owner")
+    is_stale = owner.ne(0) & owner.ne((r.read("entry_hi") & 0xFF) + 1)
     with r.when(is_stale, unlikely=True):
         r.call_for_effect("zap_kernel_segments")
-        r.write("kernel_half_is_local", 0)
+        r.write("kernel_half_owner", 0)
     r.write("space", space)
     number = (level << SPACES_SHIFT) | space
     view = r.read("views_base") + (number.zext(64) << VIEW_SHIFT)

@@ -44,20 +44,24 @@ def _find_exactly() -> str:
 
 
 def _find() -> str:
-    """i32: the number of the entry that translates VPN2 | ASID, or -1."""
+    """i32: the number of the entry that translates VPN2 | ASID, or -1.
+
+    A global one comes first: where both are, it is the one that the TLB had later (see `second_insert`).
+    """
     r = Routine()
     key = argument(r, "key")
-    own = r.call("second_find_exactly", 32, key)
-    with r.when(own.ne(-1)):
-        r.give(own)
-    r.give(r.call("second_find_exactly", 32, (key & 0xFFFF_E000) | GLOBAL))
+    shared = r.call("second_find_exactly", 32, (key & 0xFFFF_E000) | GLOBAL)
+    with r.when(shared.ne(-1)):
+        r.give(shared)
+    r.give(r.call("second_find_exactly", 32, key))
     return r.function("second_find", "i32", ", i32 %key")
 
 
 def _insert() -> str:
+    """Keep what was in TLB entry `origin`; it goes on translating what it has translated there."""
     r = Routine()
     key, origin = argument(r, "key"), argument(r, "origin")
-    r.call_for_effect("second_remove", r.call("second_find_exactly", 32, key))
+    r.call_for_effect("second_drop", key)
     first = _first_way(key)
     is_taken = r.element("second_hi", first).ne(EMPTY)
     number = is_taken.select(first + 1, first)

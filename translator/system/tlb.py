@@ -20,17 +20,29 @@ _PROBE_FAILED: Final = 1 << 31
 def tlb_ir() -> str:
     """LLVM IR of tlb_match, of the four instructions, and of what drops translations from the tables."""
     return "\n".join(
-        [_match(), _probe(), _read(), _write_indexed(), _write_random(), _write(), _zap(), _zap_slots()]
+        [
+            _match("tlb_match", 0xFFFF_FFFF),
+            _match("tlb_match_in_any_space", _VPN2),
+            _probe(),
+            _read(),
+            _write_indexed(),
+            _write_random(),
+            _is_overlapped(),
+            _write(),
+            _zap(),
+            _zap_slots(),
+        ]
     )
 
 
-def _match() -> str:
-    """i64 tlb_match(state, key): bit i is set if entry i matches VPN2 | ASID."""
+def _match(name: str, mask: int) -> str:
+    """i64 `name`(state, key): bit i is set if entry i matches VPN2 | ASID in the bits of `mask`."""
     r = Routine()
     vector, bits = f"<{_LANES} x i32>", f"<{_LANES} x i1>"
     first = r.assign("first", f"insertelement {vector} poison, i32 %key, i32 0")
     zeros = f"<{_LANES} x i32> zeroinitializer"
     keys = r.assign("keys", f"shufflevector {vector} {first}, {vector} poison, {zeros}")
+    masks = f"<{', '.join([f'i32 {mask}'] * _LANES)}>"
     matches = r.constant(0, 64)
     for start in range(0, TLB_SIZE, _LANES):
         loaded = []
@@ -39,11 +51,12 @@ def _match() -> str:
             loaded.append(r.assign(field, f"load {vector}, ptr {at}, align 4"))
         different = r.assign("different", f"xor {vector} {keys}, {loaded[0]}")
         relevant = r.assign("relevant", f"and {vector} {different}, {loaded[1]}")
-        equal = r.assign("equal", f"icmp eq {vector} {relevant}, zeroinitializer")
+        masked = r.assign("masked", f"and {vector} {relevant}, {masks}")
+        equal = r.assign("equal", f"icmp eq {vector} {masked}, zeroinitializer")
         part = r.value("part", f"bitcast {bits} {equal} to i{_LANES}", _LANES)
         matches = matches | part.zext(64) << start
     r.emit(f"ret {matches.typed()}")
-    return r.function("tlb_match", "i64", ", i32 %key", "noinline")
+    return r.function(name, "i64", ", i32 %key", "noinline")
 
 
 def _first(r: Routine, matches: IrValue) -> IrValue:
@@ -106,7 +119,8 @@ def _write_random() -> str:
     r.call_for_effect(
         "second_insert", key, r.element("tlb_lo0", random), r.element("tlb_lo1", random), random
     )
-    r.emit(f"br label %{write}")
+    # What an overlapping entry translates now, this one has translated before.
+    r.branch_if(r.call("tlb_is_overlapped", 1, random), drop, write, unlikely=True)
     r.block(drop)
     r.call_for_effect("tlb_zap", hi, compared)
     r.emit(f"br label %{write}")
@@ -118,6 +132,18 @@ def _write_random() -> str:
     r.write("random", at_end.select(last, random - 1))
     r.finish()
     return r.function("tlb_write_random", "void", ", i64 %clock")
+
+
+def _is_overlapped() -> str:
+    """i1: whether an entry other than `index`, which is for a small page, translates some of its addresses."""
+    r = Routine()
+    index = argument(r, "index")
+    hi, compared = _entry(r, index)
+    others = (r.constant(1, 64) << index.zext(64)) ^ -1
+    with r.when((compared & 0xFF).eq(0)):
+        r.give((r.call("tlb_match_in_any_space", 64, hi) & others).ne(0), 1)
+    r.give((r.call("tlb_match", 64, hi) & others).ne(0), 1)
+    return r.function("tlb_is_overlapped", "i1", ", i32 %index")
 
 
 def _entry(r: Routine, index: IrValue) -> tuple[IrValue, IrValue]:

@@ -37,7 +37,8 @@ _CHAIN_LOOKED_AT: Final = 16
 
 def translate_ir() -> str:
     """LLVM IR of `translate` and its parts."""
-    return "\n".join([_translate(), _translate_mapped(), _fill(), _store_to_code(), _record(), _fault()])
+    parts = [_translate(), _translate_mapped(), _note_kernel_half_owner()]
+    return "\n".join([*parts, _fill(), _store_to_code(), _record(), _fault()])
 
 
 def _kind_is(kind: IrValue, access: Access) -> IrValue:
@@ -83,6 +84,8 @@ def _translate_mapped() -> str:
     address, kind = argument(r, "address"), argument(r, "kind")
     is_store = _kind_is(kind, Access.STORE)
     key = (address & 0xFFFF_E000) | (r.read("entry_hi") & 0xFF)
+    with r.when(address.lt_signed(0), unlikely=True):
+        r.call_for_effect("note_kernel_half_owner", key)
     matches = r.call("tlb_match", 64, key)
     with r.when(matches.ne(0)):
         index = r.value("index", f"call i64 @llvm.cttz.i64(i64 {matches.name}, i1 true)", 64).trunc(32)
@@ -100,9 +103,6 @@ def _translate_mapped() -> str:
             )
             r.give(EXCEPTION)
         frame = ((low & -1 << EntryLo.PFN_SHIFT) << PAGE_SHIFT - EntryLo.PFN_SHIFT) & ~offset_mask
-        is_local = (compared & 0xFF).ne(0) & address.lt_signed(0)
-        with r.when(is_local, unlikely=True):
-            r.write("kernel_half_is_local", 1)
         r.give(r.call("fill", 32, address, frame | (address & offset_mask), kind))
     found = r.call("second_find", 32, key)
     with r.when(found.le_signed(-1) ^ 1):
@@ -111,9 +111,6 @@ def _translate_mapped() -> str:
         needed = is_store.select(r.constant(EntryLo.V | EntryLo.D, 32), r.constant(EntryLo.V, 32))
         with r.when((low & needed).eq(needed)):
             r.increment("second_hits")
-            is_global = (r.element("second_hi", found) & 0x100).ne(0)
-            with r.when((is_global ^ 1) & address.lt_signed(0), unlikely=True):
-                r.write("kernel_half_is_local", 1)
             frame = (low & -1 << EntryLo.PFN_SHIFT) << PAGE_SHIFT - EntryLo.PFN_SHIFT
             r.give(r.call("fill", 32, address, frame | (address & 0xFFF), kind))
     r.increment("refills")
@@ -121,6 +118,19 @@ def _translate_mapped() -> str:
     r.call_for_effect("translation_fault", address, code, r.constant(1, 32))
     r.give(EXCEPTION)
     return r.function("translate_mapped", "i32", ", i32 %address, i32 %kind")
+
+
+def _note_kernel_half_owner() -> str:
+    """All address spaces share the slots of the kernel half, unless an entry of one space has a say in them."""
+    r = Routine()
+    key = argument(r, "key")
+    shared = r.call("tlb_match", 64, key) & r.call("tlb_match", 64, key ^ 0xFF)
+    local = r.call("tlb_match_in_any_space", 64, key) & (shared ^ -1)
+    is_kept_locally = r.call("second_find_exactly", 32, key).ne(-1)
+    with r.when(local.ne(0) | is_kept_locally):
+        r.write("kernel_half_owner", (key & 0xFF) + 1)
+    r.finish()
+    return r.function("note_kernel_half_owner", "void", ", i32 %key", "noinline")
 
 
 def _fault() -> str:

@@ -27,9 +27,9 @@ class SecondLevel:
         self._state = state
 
     def find(self, key: int) -> int | None:
-        """The entry that translates VPN2 | ASID: its own, or a global one."""
-        own = self._find_exactly(key)
-        return self._find_exactly(key & _VPN2 | GLOBAL) if own is None else own
+        """The entry that translates VPN2 | ASID: a global one, or its own."""
+        shared = self._find_exactly(key & _VPN2 | GLOBAL)
+        return self._find_exactly(key) if shared is None else shared
 
     def entry_lo(self, number: int, address: int) -> int:
         """EntryLo of the page of an address that the entry translates."""
@@ -38,9 +38,7 @@ class SecondLevel:
     def insert(self, key: int, low0: int, low1: int, origin: int) -> None:
         """Keep what was in TLB entry `origin`."""
         state = self._state
-        known = self._find_exactly(key)
-        if known is not None:
-            self._remove(known)
+        self.drop(key)
         number = _first_way(key)
         if state.second_hi[number] != EMPTY:
             number += 1
@@ -54,7 +52,8 @@ class SecondLevel:
 
     def drop(self, key: int) -> None:
         """Forget what translates VPN2 | ASID."""
-        for known in (self._find_exactly(key), self._find_exactly(key & _VPN2 | GLOBAL)):
+        for each in (key, key & _VPN2 | GLOBAL):
+            known = self._find_exactly(each)
             if known is not None:
                 self._remove(known)
 

@@ -18,12 +18,14 @@ from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.reference.vcpu import ReferenceVcpu
 from runtime.system.vcpu import SystemVcpu
 from tests.dbt_disco.devices.surroundings import ManualSurroundings
-from translator.cp0_registers import Status
+from translator.cp0_registers import Cause, Status
 from translator.predecode import CLOCK_PER_COUNT
 from translator.state import Stop
 
 Engine = Literal["reference", "interpreter", "translator", "auto"]
 MEMORY_SIZE: Final = 16 << 20
+_TIMER_MASK: Final = 1 << 15
+"""IP7 in Status."""
 
 
 class Console:
@@ -120,13 +122,19 @@ class BareMachine:
         planned = self.planned[0][0] if self.planned else NO_LIMIT
         vcpu.stop_at(min(limit, planned))
         stop = vcpu.run()
-        if stop is Stop.WAIT:
-            if not vcpu.state.status & Status.IM:
-                return "halt"
-            match = vcpu.state.compare_ticks * CLOCK_PER_COUNT if vcpu.state.status & 1 << 15 else NO_LIMIT
-            vcpu.state.clock = max(vcpu.state.clock, min(match, planned, limit))
+        if stop is Stop.WAIT and vcpu.state.status & Status.IM:
+            state = vcpu.state
+            has_timer = state.status & _TIMER_MASK and not state.cause & Cause.DC
+            match = state.compare_ticks * CLOCK_PER_COUNT if has_timer else NO_LIMIT
+            state.clock = max(state.clock, min(match, planned, limit))
         elif stop is not Stop.LIMIT:
-            return f"stop {stop.name}"
+            ending = self.end_for(stop)
+            if ending is not None:
+                return ending
         while self.planned and self.planned[0][0] <= vcpu.state.clock:
             vcpu.set_interrupts(self.planned.pop(0)[1])
         return "reset" if self.has_ended else None
+
+    def end_for(self, stop: Stop) -> str | None:
+        """How the machine ends, now that the vCPU has stopped for something; None if it goes on."""
+        return f"stop {stop.name}"
