@@ -109,9 +109,11 @@ class CompileService:
             except queue.Empty:
                 return results
 
-    def translate(self, seed: int, flags: tuple[bool, ...], extent: Extent) -> Translation | None:
+    def translate(
+        self, seed: int, flags: tuple[bool, ...], extent: Extent, code: GuestCode | None = None
+    ) -> Translation | None:
         """Request and wait."""
-        self.request(seed, flags, extent)
+        self.request(seed, flags, extent, code)
         _, translation = self._ready.get()
         return translation
 

@@ -211,6 +211,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("lone_slot", ctypes.c_uint64, "host address of the slot that serves one store to a code page"),
     ("lone_contents", ctypes.c_uint64, "what it is filled with"),
     ("lone_next", ctypes.c_uint64, "the entry that runs after that store"),
+    ("lone_entries", ctypes.c_uint64, "the entries of the two words that it may change"),
     ("space", ctypes.c_uint32, "address space of the current view"),
     ("kernel_half_owner", ctypes.c_uint32, "ASID + 1 that some kernel slots are right for, 0: all ASIDs"),
     ("page_entries_base", ctypes.c_uint64, "host address of the predecoded entries of machine page 0"),

@@ -2,6 +2,8 @@
  * The architecture would allow stale instructions here; this machine, like many a simple core, has none. */
 #include "cases.h"
 
+#define SCRATCH 0x00300000
+
 /* Where in a word its lowest bytes are, and what lwl and lwr take for its address. */
 #ifdef __MIPSEB__
 #define LOW_BYTE 3
@@ -95,6 +97,21 @@ eleventh:
 	bnez	$s1, 1b
 	 nop
 	expect_equal $s2, 500 * 1 + 500 * 3
+
+	/* A store that replaces itself, and would go elsewhere the next time. */
+	lui	$t9, %hi(add_three)
+	lw	$t9, %lo(add_three)($t9)
+	lui	$t8, %hi(twelfth)
+	addiu	$t8, %lo(twelfth)
+	li	$s1, 3
+	li	$s2, 0
+twelfth:
+	sw	$t9, 0($t8)
+	li	$t8, KSEG0 + SCRATCH
+	addiu	$s1, -1
+	bnez	$s1, twelfth
+	 nop
+	expect_equal $s2, 2 * 3
 
 	end_cases
 

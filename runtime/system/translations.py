@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ from runtime.disk_cache import DiskCache
 from runtime.object_loader import LoadedObject, ObjectError, load_object
 from runtime.system.guest_pages import GuestPages
 from runtime.translations import TranslationCounts
-from translator.predecode import COUNTER_OFFSET
+from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, SYSTEM_HOT_THRESHOLD
 from translator.system.region_ir import PAGES_SYMBOL
 from translator.system.views import MACHINE_CODE, MACHINE_REGIONS
 from translator.translation import Mode, Translation
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _COVERED_PATIENCE: Final = 8
 """How often an address within a region must get hot in tier 0 before it gets a region of its own."""
+_PAGE_FIELDS: Final = MACHINE_PAGE_SIZE // 4 * ENTRY_SIZE // 4
 _KEY_CODE: Final = 64
 """Bytes of code at the hot address that name a translation in the disk cache."""
 _UNSTEADY: Final = 3
@@ -48,8 +50,14 @@ class InstalledRegion:
 class SystemTranslations:
     """Regions by the predecoded entries they are entered through, and by machine page."""
 
-    def __init__(self, vcpu: SystemVcpu, cache: DiskCache, *, count_instructions: bool) -> None:
+    def __init__(
+        self, vcpu: SystemVcpu, cache: DiskCache, *, count_instructions: bool, translates_all: bool
+    ) -> None:
+        """`translates_all`: what control goes to is hot at once, and nothing runs until it is translated."""
         self.vcpu: Final = vcpu
+        self._translates_all = translates_all
+        self._cold: Final = SYSTEM_HOT_THRESHOLD - 1 if translates_all else 0
+        """The counter of an address that control has not gone to."""
         self._cache = cache
         self._count_instructions = count_instructions
         self.counts: Final = TranslationCounts()
@@ -94,10 +102,10 @@ class SystemTranslations:
         if self.vcpu.memory.decoded.times_data(pages.machine_pages[seed >> MACHINE_PAGE_SHIFT]) >= _UNSTEADY:
             return
         times = self._covered.get(entry)
-        if times is not None and times < _COVERED_PATIENCE:
+        if times is not None and times < _COVERED_PATIENCE and not self._translates_all:
             # It lies within a region, which control should soon reach by an entry: see whether it gets hot again.
             self._covered[entry] = times + 1
-            ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value = 0
+            self._cool(entry)
             return
         self._seeds.add(entry)
         self.counts.requested += 1
@@ -105,9 +113,25 @@ class SystemTranslations:
         if cached is not None and self._install(cached, pages):
             self.counts.from_cache += 1
             return
+        if self._translates_all:
+            found = self._started_service().translate(seed, self.mode().flags(), Extent.STATIC, pages)
+            self._take(seed, found, pages)
+            return
         extent = Extent.PROFILED if times is None else Extent.GLUE
         self._requested[seed] = pages
         self._started_service().request(seed, self.mode().flags(), extent, pages)
+
+    def code_marked(self, machine_page: int) -> None:
+        """Control goes to a page of which nothing was decoded before."""
+        if self._cold:
+            first = self.vcpu.memory.decoded.entries(machine_page)
+            fields = (ctypes.c_uint32 * _PAGE_FIELDS).from_address(first)
+            counters = memoryview(fields).cast("B").cast("I")[COUNTER_OFFSET // 4 :: ENTRY_SIZE // 4]
+            counters[:] = memoryview(array("I", [self._cold]) * len(counters))
+
+    def _cool(self, entry: int) -> None:
+        """See whether an address gets hot again."""
+        ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value = self._cold
 
     def install_ready(self) -> None:
         """Install what has been compiled since the last call."""
@@ -116,18 +140,21 @@ class SystemTranslations:
         self._ready = False
         self.failures = self._service.failures
         for seed, translation in self._service.take():
-            pages = self._requested.pop(seed)
-            entry = pages.entry(seed)
-            if translation is None:
-                if entry in self._covered:  # it was left out for that; it may get hot all the same
-                    self._seeds.discard(entry)
-                    ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value = 0
-            elif self._install(translation, pages):
-                self._cache.store(self._cache_name(seed, pages), translation.to_bytes())
-            else:
-                self.counts.outdated += 1
-                if entry is not None:
-                    self._seeds.discard(entry)
+            self._take(seed, translation, self._requested.pop(seed))
+
+    def _take(self, seed: int, translation: Translation | None, pages: GuestPages) -> None:
+        """What has become of a request."""
+        entry = pages.entry(seed)
+        if translation is None:
+            if entry in self._covered:  # it was left out for that; it may get hot all the same
+                self._seeds.discard(entry)
+                self._cool(entry)
+        elif self._install(translation, pages):
+            self._cache.store(self._cache_name(seed, pages), translation.to_bytes())
+        else:
+            self.counts.outdated += 1
+            if entry is not None:
+                self._seeds.discard(entry)
 
     def _started_service(self) -> CompileService:
         if self._service is None:
@@ -237,7 +264,7 @@ class SystemTranslations:
         for entry, handler in region.originals.items():
             del self.entered[entry]
             ctypes.c_uint32.from_address(entry).value = handler
-            ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value = 0
+            self._cool(entry)
         for entry in region.blocks:
             self._covered.pop(entry, None)
             self._seeds.discard(entry)

@@ -97,7 +97,10 @@ class SystemVcpu:
         self._host_timer: Final = None if instruction_clock else HostTimer(self.native, self.state)
         self._enabled = engine != "interpreter"
         self.translations: Final = SystemTranslations(
-            self, DiskCache(enabled=use_cache), count_instructions=count_instructions or instruction_clock
+            self,
+            DiskCache(enabled=use_cache),
+            count_instructions=count_instructions or instruction_clock,
+            translates_all=engine == "translator",
         )
         self._access: Final = DeviceAccess(self)
         self._thread = 0
@@ -280,6 +283,7 @@ class SystemVcpu:
         page = entry - decoded.entries_base >> 15
         if not decoded.flags[page] & 1:  # dropped while it was running
             self.memory.mark_code_of_machine_page(page)
+            self.translations.code_marked(page)
         self.words.entry(self.current_word())  # native code finds it in the hash, if that is all it wants
         code = self.code_at(entry, _DECODED_AHEAD)
         is_slot = False
@@ -318,7 +322,9 @@ class SystemVcpu:
         return self.memory.touch(self.state.access_physical >> MACHINE_PAGE_SHIFT)
 
     def _meet_new_code(self) -> bool:
-        self.memory.mark_code(self.state.access_physical >> MACHINE_PAGE_SHIFT)
+        memory, frame = self.memory, self.state.access_physical >> MACHINE_PAGE_SHIFT
+        memory.mark_code(frame)
+        self.translations.code_marked(memory.machine.page_at(memory.pmap[frame] & -MACHINE_PAGE_SIZE))
         return True
 
     def _meet_store(self) -> bool:

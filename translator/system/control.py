@@ -282,14 +282,26 @@ def _store_alone() -> str:
     r.store(r.read("lone_slot"), r.read("lone_contents"))
     r.write("lone_next", r.integer("%next"))
     stored = r.field_address("stored_entry")
-    clock_after = r.integer("%next") + argument(r, "bias", 64)
-    r.dispatch(r.integer("%entry"), stored, clock_after - stored)
+    bias = r.integer("%next") + argument(r, "bias", 64) - stored
+    is_region = r.read("interpreter_end").le_unsigned(r.load(r.integer("%entry"), 32))
+    with r.when(is_region):  # which would go on with the slot there
+        following = r.pointer(stored)
+        r.tail_call(
+            "execute_in_tier_0",
+            f"ptr %state, ptr %memory, ptr %handlers, ptr %entry, ptr {following}, i64 {bias.name}",
+        )
+    r.dispatch(r.integer("%entry"), stored, bias)
     return r.routine("store_alone", "nounwind noinline cold")
 
 
 def _stored() -> str:
-    """The handler of stored_entry: take the slot away again and go on."""
+    """The handler of stored_entry: take the slot away again, forget the words that may have changed, and go on.
+
+    Forgotten before the store, a store to its own word would have been decoded again from what it overwrites.
+    """
     r = Routine()
+    for word in range(2):
+        r.store(r.read("lone_entries") + ENTRY_SIZE * word, r.constant(0, 32))
     r.store(r.read("lone_slot"), r.constant(0, 64))
     r.write("limit", 0)
     following = r.read("lone_next")

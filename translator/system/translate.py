@@ -10,7 +10,6 @@ from typing import Final
 
 from translator.cp0_registers import EntryLo, Status
 from translator.ir import IrValue
-from translator.predecode import ENTRY_SIZE
 from translator.state import Access, ExceptionCode, Stop
 from translator.system.routine import Routine, argument
 from translator.system.views import (
@@ -184,7 +183,7 @@ def _fill() -> str:
 
 
 def _store_to_code() -> str:
-    """A store to machine page `page`, which holds decoded code: forget the words it may change.
+    """A store to machine page `page`, which holds decoded code: `stored` will forget the words it may change.
 
     Each page has a budget of such stores, after which it is rather data, and Python decides.
     """
@@ -200,8 +199,7 @@ def _store_to_code() -> str:
     r.store(budget_at, budget - 1)
     offset = (address & 0xFF8).zext(64)
     entries = r.read("page_entries_base") + (machine_page << ENTRIES_SHIFT) + (offset << 2)
-    for word in range(2):
-        r.store(entries + ENTRY_SIZE * word, r.constant(0, 32))
+    r.write("lone_entries", entries)
     slot = _slot_number(r, address, r.constant(Access.STORE, 32))
     r.write("lone_slot", r.read("slots_base") + (slot.zext(64) << 3))
     r.write("lone_contents", page - (address & -1 << PAGE_SHIFT).zext(64))

@@ -13,8 +13,11 @@ from tests.conformance.system.machines import BootCommand, QemuMalta, SystemMach
 
 GUESTS = Path(__file__).parents[3] / "guests"
 IMAGES = sorted(path.stem for path in (GUESTS / "system").glob("*.[cS]"))
-MACHINES = ("qemu", "interpreter", "auto")
-"""QEMU and engines of ours, by name."""
+MACHINES = ("qemu", "interpreter", "auto", "translator")
+"""QEMU and engines of ours, by name. The translator follows the host's clock, the others count instructions."""
+
+TRANSLATED_QUICKLY = ("hot_loops", "self_modifying", "stores_to_code", "tlb_own_page")
+"""Images that the translator runs by default: those about code in regions and their pages. The rest is slow."""
 
 NOT_ON_QEMU = {
     "boot_memory": "QEMU's Malta has a ROM there",
@@ -63,21 +66,32 @@ WITHOUT_TOTALS = ("halt", "hello", "monitor_call_power_off")
 STATUS = {"monitor_call_power_off": 42}
 """Exit statuses other than 0."""
 
+RUNS = [
+    pytest.param(
+        name,
+        machine,
+        marks=pytest.mark.slow if machine == "translator" and name not in TRANSLATED_QUICKLY else (),
+    )
+    for name in IMAGES
+    for machine in MACHINES
+]
+"""Every image on every machine."""
+
 
 @pytest.fixture
 def machine(request: pytest.FixtureRequest, name: str, program: Callable[[str], str]) -> SystemMachine:
     """The machine of a name in MACHINES, as the image called `name` needs it."""
     if request.param != "qemu":
-        return BootCommand(request.param, OUR_OPTIONS.get(name, ""))
+        clock = "host" if request.param == "translator" else "instructions"
+        return BootCommand(request.param, OUR_OPTIONS.get(name, ""), clock)
     if name in NOT_ON_QEMU:
         pytest.skip(NOT_ON_QEMU[name])
     options = QEMU_OPTIONS.get(name, "-cpu 24Kf")
     return QemuMalta(program("qemu-system-mipsel"), program("qemu-system-mips"), options)
 
 
-@pytest.mark.parametrize("machine", MACHINES, indirect=True)
 @pytest.mark.parametrize("endianness", ["mipsel", "mips"])
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize(("name", "machine"), RUNS, indirect=["machine"])
 def test_image(name: str, endianness: str, machine: SystemMachine) -> None:
     ending = machine.run(GUESTS / "prebuilt" / endianness / "system" / name, endianness == "mips")
     console = ending.console.decode("ascii", "backslashreplace")
