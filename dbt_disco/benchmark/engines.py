@@ -93,9 +93,10 @@ class UnicornEngine(Engine):
 
 
 def own_environment() -> dict[str, str]:
-    """What makes another process import the package that this is part of."""
+    """What makes another process import the package that this is part of, compiled as in any installation."""
     root = str(Path(dbt_disco.__file__).parents[1])
-    return {"PYTHONPATH": os.pathsep.join((root, *filter(None, [os.environ.get("PYTHONPATH")])))}
+    path = os.pathsep.join((root, *filter(None, [os.environ.get("PYTHONPATH")])))
+    return {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def _missing_tool(name: str) -> str:

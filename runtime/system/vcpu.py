@@ -43,6 +43,8 @@ NO_LIMIT: Final = 1 << 62
 _IP_SHIFT: Final = 8
 _LINES: Final = 0x7C00
 """IP2 to IP6 in Cause."""
+_STOPS: Final = {stop.value: stop for stop in Stop}
+"""Faster than asking the enumeration, at every stop."""
 _DECODED_AHEAD: Final = 32
 """Instructions decoded at one stop."""
 
@@ -114,8 +116,10 @@ class SystemVcpu:
         self._read_count: Final = self.native.function(
             "read_count", ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint64
         )
-        address = ctypes.addressof(self.state)
-        memory.zap = lambda frame: zap(address, frame)
+        self._address: Final = ctypes.addressof(self.state)
+        self._resume: Final = self._address + CpuState.resume_entry.offset
+        self._enter_native: Final = self.native.enter
+        memory.zap = lambda frame: zap(self._address, frame)
         memory.code_dropped = self._code_dropped
         self._answers: Final[dict[Stop, Callable[[], bool]]] = {
             Stop.LIMIT: self._meet_limit,
@@ -230,14 +234,12 @@ class SystemVcpu:
         state = self.state
         if state.counts_instructions:
             self._plan()
-        address = ctypes.addressof(state)
-        resume = address + CpuState.resume_entry.offset
         state.limit = 0  # the first look is at what has become pending meanwhile
-        if self.native.enter(address, resume, 0, state.clock):
+        if self._enter_native(self._address, self._resume, 0, state.clock):
             raise RuntimeError(
                 f"host fault at {state.fault_host_pc:#x} on {state.fault_address:#x} near pc {state.pc:#x}"
             )
-        return Stop(state.stop)
+        return _STOPS[state.stop]
 
     def advance(self) -> None:
         """Go on behind the instruction at pc, which has been done in Python and is no branch."""
@@ -249,7 +251,7 @@ class SystemVcpu:
     def _plan(self) -> None:
         """Instruction clock: native code is to stop where `run` ends, or where Count reaches Compare."""
         state = self.state
-        self._update_timer(ctypes.addressof(state), state.clock)
+        self._update_timer(self._address, state.clock)
         limit = self.clock_limit
         if not state.cause & Cause.DC:
             limit = min(limit, int(state.compare_ticks) * CLOCK_PER_COUNT)
@@ -274,7 +276,10 @@ class SystemVcpu:
 
     def current_word(self) -> int:
         """The instruction word at pc."""
-        return int.from_bytes(self.code_at(self._current_entry()), self._byte_order)
+        memory = self.memory
+        distance = self._current_entry() - memory.decoded.entries_base
+        host = memory.machine.address(distance >> 15) + ((distance & 0x7FFF) >> 2)
+        return int.from_bytes(ctypes.string_at(host, 4), self._byte_order)
 
     def _meet_undecoded(self) -> bool:
         """Fill the entry of pc, and more as far as straight-line code goes on its page."""
@@ -355,7 +360,7 @@ class SystemVcpu:
     def interrupt_is_pending(self) -> bool:
         """Whether an unmasked interrupt is, enabled or not: what ends a `wait`."""
         state = self.state
-        self._update_timer(ctypes.addressof(state), state.clock)
+        self._update_timer(self._address, state.clock)
         return bool(state.cause & state.status & Status.IM)
 
     # Time.
@@ -366,7 +371,7 @@ class SystemVcpu:
 
     def count(self) -> int:
         """Count as the guest would read it now."""
-        return int(self._read_count(ctypes.addressof(self.state), self.state.clock))
+        return int(self._read_count(self._address, self.state.clock))
 
     def postpone(self, nanoseconds: int) -> None:
         """Host clock: time has stood still for so long."""

@@ -22,7 +22,7 @@ PAYLOAD = random.Random(1).randbytes(70_000) + bytes(100_000)
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "dbt-disco" / "kernels"
+    return tmp_path / "cache" / "dbt-disco" / "unpacked-kernels"
 
 
 @pytest.fixture
