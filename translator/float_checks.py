@@ -2,9 +2,8 @@
 
 A NaN operand makes every arithmetic result a NaN, on the host as in MIPS. So among operations that nobody
 has looked at in between, only those results need a test that no other operation has used, and one
-comparison tests two of them. If a test finds a NaN, a cold block goes through the operations in order,
-replaces each host NaN by MIPS's, and has the outlined routines decide which operations were invalid. Sticky
-flags and all other results are right already.
+comparison tests two of them. If a test finds a NaN, a cold block has the operations repaired in order
+(`translator.float_repair`). Sticky flags and all other results are right already.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from translator.float_expressions import LLVM_TYPE, floating_constant, unordered
+from translator.float_expressions import LLVM_TYPE, unordered
 from translator.float_format import FLOAT_FORMATS, FORMAT_WIDTH
 from translator.float_operations import FloatOperation
+from translator.float_repair import REPAIR, planned, store_plan, value_pointer
 from translator.ir import FunctionBuilder, IrValue
+from translator.state import FLOAT_PLAN_SIZE
 
 COLD_CALL: Final = "call preserve_allcc void"
 """The convention of the routines that hot code calls from cold blocks: no register is lost."""
@@ -72,8 +73,6 @@ class _Deferred:
     operands: Sequence[str]
     result: UncheckedFloat | None
     """None: a comparison."""
-    flip: int
-    """Bits of the default NaN that are inverted in this operation's."""
 
 
 class FloatChecks:
@@ -89,19 +88,22 @@ class FloatChecks:
         self._compared: list[tuple[str, str, str]] = []
         """(format, a, b) of comparisons."""
 
-    def defer_result(
-        self, operation: FloatOperation, operands: Sequence[str], result: str, flip: int = 0
-    ) -> UncheckedFloat:
+    def defer_result(self, operation: FloatOperation, operands: Sequence[str], result: str) -> UncheckedFloat:
         """`operation` on the LLVM operands `operands` gave the local `result`."""
         value = UncheckedFloat(self, result, FORMAT_WIDTH[operation.result])
-        self._add(_Deferred(operation, operands, value, flip))
+        self._add(_Deferred(operation, operands, value))
         self._unused[result] = operation.result
         return value
 
     def defer_comparison(self, operation: FloatOperation, a: str, b: str) -> None:
         """a and b were compared; nothing depends on the check except the exception *invalid*."""
-        self._add(_Deferred(operation, (a, b), None, 0))
+        self._add(_Deferred(operation, (a, b), None))
         self._compared.append((operation.source, a, b))
+
+    def make_room(self) -> None:
+        """For one more; to be called before its operands are looked at, as it may give them new names."""
+        if len(self._deferred) == FLOAT_PLAN_SIZE:
+            self.settle()
 
     def _add(self, deferred: _Deferred) -> None:
         self._deferred.append(deferred)
@@ -150,22 +152,31 @@ class FloatChecks:
         return labels[-1]
 
     def _repair(self, deferred: Sequence[_Deferred]) -> dict[str, str]:
-        """Replace the host's NaNs; gives the names of the right results by those of the host's."""
+        """Have NaNs of the host replaced; gives the names of the right results by those of the host's."""
         builder = self.builder
-        repaired: dict[str, str] = {}
+        numbers: dict[str, int] = {}
+
+        def number_of(name: str, kind: str) -> int:
+            if name not in numbers:
+                numbers[name] = len(numbers)
+                builder.emit(f"store {LLVM_TYPE[kind]} {name}, ptr {value_pointer(builder, numbers[name])}")
+            return numbers[name]
+
+        plan = []
+        results: list[tuple[str, FloatOperation]] = []
         for one in deferred:
             operation = one.operation
-            kind = LLVM_TYPE[operation.source]
-            operands = "".join(f", {kind} {repaired.get(name, name)}" for name in one.operands)
-            if one.result is None:
-                builder.emit(f"{COLD_CALL} @float_unordered_{operation.symbol}(ptr %state{operands})")
-                continue
-            raw = one.result.unchecked_name()
-            is_nan = unordered(builder, operation.result, raw, raw)
-            routine = f"@float_nan_{operation.arity}_{operation.source}"
-            builder.emit(f"{COLD_CALL} {routine}(ptr %state, i1 {is_nan}{operands})")
-            form, result = FLOAT_FORMATS[operation.result], LLVM_TYPE[operation.result]
-            nan = floating_constant(operation.result, form.default_nan ^ one.flip)
-            text = f"select i1 {is_nan}, {result} {nan}, {result} {raw}"
+            operands = [number_of(name, operation.source) for name in one.operands]
+            result = 0
+            if one.result is not None:
+                raw = one.result.unchecked_name()
+                result = number_of(raw, operation.result)
+                results.append((raw, operation))
+            plan.append(planned(operation, result, operands))
+        store_plan(builder, plan)
+        builder.emit(f"{COLD_CALL} @{REPAIR}(ptr %state, i32 {len(plan)})")
+        repaired = {}
+        for raw, operation in results:
+            text = f"load {LLVM_TYPE[operation.result]}, ptr {value_pointer(builder, numbers[raw])}"
             repaired[raw] = builder.assign("repaired", text)
         return repaired

@@ -27,7 +27,7 @@ from translator.float_expressions import (
     unordered,
 )
 from translator.float_format import FLOAT_FORMATS, FORMAT_WIDTH, INTEGER_WIDTH
-from translator.float_invalid import is_invalid, is_signalling
+from translator.float_invalid import is_signalling, settled_nan
 from translator.float_operations import (
     CONVERT_ROUNDING,
     EQUAL,
@@ -232,19 +232,7 @@ def _arithmetic(
     kind = operation.source
     names = [operand.as_float() for operand in operands]
     result = _ExactSteps(builder).arithmetic(operation.name, kind, *names)
-    flip = FLOAT_FORMATS[kind].sign_bit if operation.name.startswith("n") else 0
-    return _settle_nan(builder, operation, result, operands, flip)
-
-
-def _settle_nan(
-    builder: FunctionBuilder, operation: FloatOperation, result: str, operands: list[IrValue], flip: int
-) -> tuple[IrValue, IrValue]:
-    """MIPS's NaN instead of the host's."""
-    kind = operation.result
-    is_nan = IrValue(builder, unordered(builder, kind, result, result), 1)
-    bits = IrValue.from_float(builder, result, FORMAT_WIDTH[kind])
-    nan = bits.constant(FLOAT_FORMATS[kind].default_nan ^ flip, bits.width)
-    return is_nan.select(nan, bits), is_nan & is_invalid(operation.source, operands)
+    return settled_nan(builder, operation, result, operands)
 
 
 def _compare(
@@ -280,7 +268,7 @@ def _convert(
         result = builder.assign("converted", call)
     if source in INTEGER_WIDTH:
         return IrValue.from_float(builder, result, FORMAT_WIDTH[to]), builder.constant(0, 1)
-    return _settle_nan(builder, operation, result, operands, 0)
+    return settled_nan(builder, operation, result, operands)
 
 
 def _to_integer(

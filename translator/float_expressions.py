@@ -23,12 +23,6 @@ _STRICT: Final = 'metadata !"fpexcept.strict"'
 _BINARY: Final = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 
 
-def floating_constant(kind: str, bits: int) -> str:
-    """An LLVM operand of the format `kind` ("s", "d") with these bits."""
-    width = 32 if kind == "s" else 64
-    return f"bitcast (i{width} {bits} to {LLVM_TYPE[kind]})"
-
-
 def floating_literal(number: float) -> str:
     """An LLVM operand of either floating-point type, in which `number` must be exact."""
     return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"

@@ -6,8 +6,14 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
-from translator.float_format import FLOAT_FORMATS
-from translator.ir import IrValue
+from translator.fcsr import FLAGS_SHIFT, FloatException
+from translator.float_expressions import unordered
+from translator.float_format import FLOAT_FORMATS, FORMAT_WIDTH
+from translator.float_operations import FloatOperation
+from translator.ir import FunctionBuilder, IrValue
+from translator.state import OFFSET
+
+_INVALID_FLAG = FloatException.INVALID << FLAGS_SHIFT
 
 
 def _magnitude(kind: str, bits: IrValue) -> IrValue:
@@ -42,3 +48,23 @@ def is_invalid(kind: str, operands: Sequence[IrValue]) -> IrValue:
         a, b, _ = operands
         invalid = invalid | _is_infinity_times_zero(kind, a, b) | _is_infinity_times_zero(kind, b, a)
     return invalid
+
+
+def note_invalid(builder: FunctionBuilder, condition: IrValue) -> None:
+    """Set the sticky flag *invalid* of FCSR if `condition`."""
+    pointer = builder.assign("at", f"getelementptr i8, ptr %state, i64 {OFFSET['fcsr']}")
+    fcsr = builder.value("fcsr", f"load i32, ptr {pointer}", 32)
+    builder.emit(
+        f"store {(fcsr | condition.select(fcsr.lift(_INVALID_FLAG), fcsr.lift(0))).typed()}, ptr {pointer}"
+    )
+
+
+def settled_nan(
+    builder: FunctionBuilder, operation: FloatOperation, result: str, operands: Sequence[IrValue]
+) -> tuple[IrValue, IrValue]:
+    """The result of the host with MIPS's NaN instead of the host's, and whether the operation was invalid."""
+    kind = operation.result
+    is_nan = IrValue(builder, unordered(builder, kind, result, result), 1)
+    bits = IrValue.from_float(builder, result, FORMAT_WIDTH[kind])
+    nan = bits.constant(operation.nan, bits.width)
+    return is_nan.select(nan, bits), is_nan & is_invalid(operation.source, operands)

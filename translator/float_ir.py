@@ -100,8 +100,7 @@ class FloatLowering(ABC):
         def on_host() -> IrValue:
             names = [unchecked_operand(operand) for operand in operands]
             result = StepEmitter(self.builder).arithmetic(operation, kind, *names)
-            flip = FLOAT_FORMATS[kind].sign_bit if operation.startswith("n") else 0
-            return self._checks.defer_result(which, names, result, flip)
+            return self._checks.defer_result(which, names, result)
 
         return self._lower(which, operands, on_host)
 
@@ -197,6 +196,7 @@ class FloatLowering(ABC):
     def _on_host(
         self, which: FloatOperation, operands: tuple[IrValue, ...], on_host: Callable[[], IrValue]
     ) -> IrValue:
+        self._checks.make_room()
         result = on_host()
         self._unrecorded = which, operands
         if not self.defers_checks:

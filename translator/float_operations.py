@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from translator.fcsr import Rounding
+from translator.float_format import FLOAT_FORMATS
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class FloatOperation:
     source: str
     """Format of the operands."""
     arity: int
+
+    @property
+    def nan(self) -> int:
+        """Bits of the result if it is a NaN: negated products negate that, too."""
+        form = FLOAT_FORMATS[self.result]
+        return form.default_nan ^ (form.sign_bit if self.name.startswith("n") else 0)
 
     @property
     def symbol(self) -> str:

@@ -89,6 +89,10 @@ TLB_SIZE: Final = 64
 """Entries of the largest TLB."""
 SECOND_LEVEL_SIZE: Final = 4096
 """Entries of the second-level TLB."""
+FLOAT_PLAN_SIZE: Final = 16
+"""FPU operations in a row whose results may wait for one check."""
+FLOAT_VALUES: Final = 4 * FLOAT_PLAN_SIZE
+"""Their operands and results."""
 
 
 # name, ctypes type, meaning
@@ -110,6 +114,8 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("last_fp_operand0", ctypes.c_uint64, "bits of its first operand, in the low bits"),
     ("last_fp_operand1", ctypes.c_uint64, "bits of its second operand, if it has one"),
     ("last_fp_operand2", ctypes.c_uint64, "bits of its third operand, if it has one"),
+    ("float_values", ctypes.c_uint64 * FLOAT_VALUES, "operands and results of operations that need a repair"),
+    ("float_plan", ctypes.c_uint32 * FLOAT_PLAN_SIZE, "these operations (translator.float_repair)"),
     ("float_checked", ctypes.c_uint32, "1: FCSR enables exceptions or flushing; operations must be exact"),
     # Delay slots.
     ("branch_target", ctypes.c_uint32, "where control goes after the delay slot at pc, if in_delay_slot"),
