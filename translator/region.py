@@ -22,6 +22,8 @@ _MAX_CASES: Final = 128
 _FUNCTION_REACH: Final = 2048
 """How far from the last callee of a register call others are looked for, in bytes."""
 _MAX_CALLEES: Final = 8
+_INLINED_INSTRUCTIONS: Final = 96
+"""Up to this size, a function that has a region of its own becomes part of its callers' too."""
 _RETURN_WORD: Final = 0x03E0_0008
 """jr $ra"""
 
@@ -38,6 +40,8 @@ class Profile:
     """Heat from which an address belongs in a region; 0: follow every edge (no profile)."""
     is_entry: Callable[[int], bool] = lambda pc: False
     """Whether another region can be entered at an address: a region then ends there."""
+    has_region: Callable[[int], bool] = lambda pc: False
+    """Whether another region can be entered at an address: a call there stays a call, unless the callee is small."""
     max_instructions: int = 1000
     decode: Callable[[int], Instruction | None] = decode
     """Words → instructions; None for what a region cannot contain."""
@@ -233,7 +237,7 @@ class _Discovery:
     def edges(self, block: Block, doubt: int) -> Iterator[tuple[int, int]]:
         """Where the walk goes on from a block: (address, doubt)."""
         target = block.branch_target
-        if target is not None and self.is_warm(target):
+        if target is not None and self.is_warm(target) and not (block.is_call and self.stays_call(target)):
             yield target, 0
         if block.is_call:
             if self.is_warm(block.end):
@@ -247,6 +251,32 @@ class _Discovery:
             yield block.end, doubt + 1
         for predicted in self.predicted(block):
             yield predicted, 0
+
+    def stays_call(self, callee: int) -> bool:
+        """Whether a function is worth calling in its own region rather than translating once more.
+
+        The code of allocators and the like would otherwise be compiled again for every hot caller.
+        """
+        if not self.profile.has_region(callee):
+            return False
+        size, seen, waiting = 0, {callee}, [callee]
+        while waiting and size <= _INLINED_INSTRUCTIONS:
+            block = self.scan(waiting.pop(), {})
+            if block is None:
+                continue
+            size += len(block)
+            following = [target for target in self.within_function(block) if target not in seen]
+            seen.update(following)
+            waiting += following
+        return size > _INLINED_INSTRUCTIONS
+
+    def within_function(self, block: Block) -> Iterator[int]:
+        """Where control has gone from a block without leaving its function."""
+        target = block.branch_target
+        if target is not None and not block.is_call and self.is_warm(target):
+            yield target
+        if block.is_call or block.falls_through:
+            yield block.end
 
     def heat(self, pc: int) -> int:
         """How often a taken branch went to `pc`; no counter is kept for the delay slot of a register jump."""

@@ -146,7 +146,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             )
         else:
             warm = SYSTEM_WARM if mode.system else Profile.warm
-            profile = Profile(word, code.heat, warm=warm, decode=decoder)
+            profile = Profile(word, code.heat, warm=warm, decode=decoder, has_region=code.is_entry)
         try:
             send(answers, ("translation", translate(seed, mode, code, profile)))
         except (EOFError, BrokenPipeError):
