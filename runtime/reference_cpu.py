@@ -193,12 +193,20 @@ class ReferenceCpu(ABC):
         return IntegerValue(self.state.pc, self.xlen)
 
     @property
-    def accumulator(self) -> IntegerValue:
-        return IntegerValue(self.state.accumulator, 2 * self.xlen)
+    def hi(self) -> IntegerValue:
+        return IntegerValue(self.state.hi, self.xlen)
 
-    @accumulator.setter
-    def accumulator(self, value: IntegerValue) -> None:
-        self.state.accumulator = value.number
+    @hi.setter
+    def hi(self, value: IntegerValue) -> None:
+        self.state.hi = value.number
+
+    @property
+    def lo(self) -> IntegerValue:
+        return IntegerValue(self.state.lo, self.xlen)
+
+    @lo.setter
+    def lo(self, value: IntegerValue) -> None:
+        self.state.lo = value.number
 
     def read(self, field: str) -> IntegerValue:
         return IntegerValue(getattr(self.state, field), 8 * getattr(CpuState, field).size)

@@ -182,8 +182,8 @@ class Cpu(Protocol):
     """The doubleword in an FPU register (FR=1) or even-odd pair (FR=0): formats D and L, ldc1."""
     fpr_high: RegisterFile
     """The high word of the doubleword: mthc1, mfhc1."""
-    accumulator: Any
-    """HI and LO as one value of width 2 * xlen; HI is the upper half."""
+    hi: Any
+    lo: Any
 
     @property
     def pc(self) -> Any:

@@ -203,14 +203,28 @@ class RecordingCpu:
         return UnknownValue(self.xlen)
 
     @property
-    def accumulator(self) -> UnknownValue:
-        self.reads.add(Location("accumulator"))
-        return UnknownValue(2 * self.xlen)
+    def hi(self) -> UnknownValue:
+        return self._read_half("hi")
 
-    @accumulator.setter
-    def accumulator(self, value: UnknownValue) -> None:
-        assert value.width == 2 * self.xlen
-        self.writes.add(Location("accumulator"))
+    @hi.setter
+    def hi(self, value: UnknownValue) -> None:
+        self._write_half("hi", value)
+
+    @property
+    def lo(self) -> UnknownValue:
+        return self._read_half("lo")
+
+    @lo.setter
+    def lo(self, value: UnknownValue) -> None:
+        self._write_half("lo", value)
+
+    def _read_half(self, name: str) -> UnknownValue:
+        self.reads.add(Location(name))
+        return UnknownValue(self.xlen)
+
+    def _write_half(self, name: str, value: UnknownValue) -> None:
+        assert value.width == self.xlen
+        self.writes.add(Location(name))
 
     def constant(self, number: int, width: int | None = None) -> UnknownValue:
         return UnknownValue(width or self.xlen)

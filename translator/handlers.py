@@ -166,14 +166,6 @@ class HandlerCpu(NativeCpu):
         counts = self.read("counts_instructions").ne(0)
         return counts.select(clock.divide_unsigned(CLOCK_PER_COUNT), self.host_cycles()).trunc(32)
 
-    @property
-    def accumulator(self) -> IrValue:
-        return self.read("accumulator")
-
-    @accumulator.setter
-    def accumulator(self, value: IrValue) -> None:
-        self.write("accumulator", value)
-
     def before_access(self) -> None:
         """Nothing to note: `after_access` has seen to it that the arguments are where they came in."""
 

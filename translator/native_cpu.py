@@ -73,6 +73,22 @@ class NativeCpu(FloatLowering):
     @abstractmethod
     def write(self, field: str, value: IrValue) -> None: ...
 
+    @property
+    def hi(self) -> IrValue:
+        return self.read("hi")
+
+    @hi.setter
+    def hi(self, value: IrValue) -> None:
+        self.write("hi", value)
+
+    @property
+    def lo(self) -> IrValue:
+        return self.read("lo")
+
+    @lo.setter
+    def lo(self, value: IrValue) -> None:
+        self.write("lo", value)
+
     def load(self, address: IrValue, width: int) -> IrValue:
         self.before_access()
         value = self.access.load(address, width)

@@ -238,14 +238,6 @@ class RegionCpu(NativeCpu):
         return count.trunc(32)
 
     @property
-    def accumulator(self) -> IrValue:
-        return self.get(variables.accumulator())
-
-    @accumulator.setter
-    def accumulator(self, value: IrValue) -> None:
-        self.put(variables.accumulator(), value)
-
-    @property
     def loads_here(self) -> bool:
         """Whether the instruction being emitted has loaded from memory."""
         return self._last_load == self.instruction_address

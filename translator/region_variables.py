@@ -38,10 +38,6 @@ def gpr(number: int) -> Variable:
     return Variable(f"r{number}", "i32", OFFSET["gpr"] + 4 * number)
 
 
-def accumulator() -> Variable:
-    return Variable("accumulator", "i64", OFFSET["accumulator"])
-
-
 def condition_code(number: int) -> Variable:
     return Variable(f"fcc{number}", "i32", OFFSET["fcc"] + number, "i8")
 

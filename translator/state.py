@@ -99,7 +99,8 @@ FLOAT_VALUES: Final = 4 * FLOAT_PLAN_SIZE
 FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("gpr", ctypes.c_uint32 * 33, "general registers; [32] is the sink of writes to $zero"),
     ("pc", ctypes.c_uint32, "address of the next instruction (of the faulting one after an exception)"),
-    ("accumulator", ctypes.c_uint64, "HI in the upper, LO in the lower half"),
+    ("lo", ctypes.c_uint32, "LO"),
+    ("hi", ctypes.c_uint32, "HI"),
     ("fpr", ctypes.c_uint64 * 32, "FR=1: 64-bit registers. FR=0: fpr[k] holds f(2k) low, f(2k+1) high, k<16"),
     ("fcsr", ctypes.c_uint32, "FCSR without condition codes; read it by translator.float_unit.read_fcsr"),
     ("fir", ctypes.c_uint32, "FIR, read only"),
@@ -250,22 +251,6 @@ class CpuState(ctypes.Structure):
     """One vCPU's registers and run control, shared with generated code."""
 
     _fields_ = [(name, kind) for name, kind, _ in FIELDS]
-
-    @property
-    def hi(self) -> int:
-        return int(self.accumulator) >> 32
-
-    @hi.setter
-    def hi(self, value: int) -> None:
-        self.accumulator = (value & 0xFFFF_FFFF) << 32 | self.lo
-
-    @property
-    def lo(self) -> int:
-        return int(self.accumulator) & 0xFFFF_FFFF
-
-    @lo.setter
-    def lo(self, value: int) -> None:
-        self.accumulator = self.hi << 32 | (value & 0xFFFF_FFFF)
 
 
 OFFSET: Final[dict[str, int]] = {name: getattr(CpuState, name).offset for name, _, _ in FIELDS}

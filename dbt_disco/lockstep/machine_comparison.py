@@ -17,7 +17,7 @@ from translator.system.second_level import EMPTY
 
 _CP0_FIELDS: Final = tuple(register.field for register in CP0_REGISTERS)
 _SCALARS: Final = (
-    *("pc", "accumulator", "fir", "in_delay_slot", "clock"),
+    *("pc", "hi", "lo", "fir", "in_delay_slot", "clock"),
     *("link_address", "link_valid", "link_value"),
     *_CP0_FIELDS,
     *("tlb_last", "random_read", "compare_ticks", "stopped_count", "wide_registers", "refills"),

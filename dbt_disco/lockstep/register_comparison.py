@@ -12,7 +12,7 @@ from translator.state import OFFSET, CpuState
 if TYPE_CHECKING:
     from dbt_disco.engine import AnyVcpu
 
-_COPIED = ("pc", "accumulator", "user_local", "link_address", "link_valid", "link_value", "branch_target")
+_COPIED = ("pc", "hi", "lo", "user_local", "link_address", "link_valid", "link_value", "branch_target")
 """Scalar fields of the state that a system call or a signal's handler may change, FCSR apart."""
 _GENERAL_SIZE: Final = 32 * 4
 _PC_TO_FPR: Final = OFFSET["fpr"] + CpuState.fpr.size - OFFSET["pc"]

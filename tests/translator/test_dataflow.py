@@ -32,7 +32,7 @@ def test_reads_and_writes() -> None:
     rs, rt, rd = (Location("gpr", name) for name in ("rs", "rt", "rd"))
     assert locations("subu") == ({rs, rt}, {rd})
     assert locations("movn") == ({rs, rt, rd}, {rd})
-    assert locations("mflo") == ({Location("accumulator")}, {rd})
+    assert locations("mflo") == ({Location("lo")}, {rd})
     assert locations("jal") == ({Location("pc")}, {Location("gpr", 31)})
     assert locations("movf") == ({Location("fcc", "cc"), rs, rd}, {rd})
     assert locations("rdhwr.userlocal") == ({Location("user_local")}, {Location("gpr", "rt")})

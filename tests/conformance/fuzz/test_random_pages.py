@@ -87,7 +87,7 @@ class Guest:
             state.gpr[number] = value
         for number in range(32):
             state.fpr[number] = page.registers[number] << 32 | page.registers[-1 - number]
-        state.pc, state.accumulator, state.user_local = page.entry, 0, 0
+        state.pc, state.hi, state.lo, state.user_local = page.entry, 0, 0, 0
         state.in_delay_slot = state.link_valid = state.clock = 0
 
     def _end(self, stop: Stop) -> tuple[Any, ...]:
@@ -97,7 +97,7 @@ class Guest:
             what += (ExceptionCode(state.exception_code).name,)
         if stop is Stop.MEMORY_FAULT:
             what += (hex(state.bad_virtual_address),)
-        registers = (*map(hex, state.gpr[:32]), hex(state.accumulator), *map(hex, state.fpr[:16]))
+        registers = (*map(hex, state.gpr[:32]), hex(state.hi), hex(state.lo), *map(hex, state.fpr[:16]))
         memory = [hash(self.space.read(address, size)) for address, size, _ in AREAS]
         memory.append(hash(self.space.read(CODE, CODE_SIZE)))
         return (
