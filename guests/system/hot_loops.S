@@ -155,6 +155,25 @@
 	eret
 	expect_exception EXC_ADEL, at=1b - KSEG0, bad=KSEG0 + FRAME
 
+	/* Without a loop, for engines that translate at once: what the FPU has computed is there when the next
+	 * instruction is refused, and so are its flags. */
+	li	$t3, 0x3f800000
+	mtc1	$t3, $f0
+	li	$t3, 0x40400000
+	mtc1	$t3, $f2
+	ctc1	$zero, $31
+	attempt_in_user
+	b	1f
+	 nop
+1:	div.s	$f4, $f0, $f2
+2:	mfc0	$t2, C0_INDEX
+	syscall
+	expect_exception EXC_CPU, at=2b - KSEG0
+	mfc1	$s0, $f4
+	expect_equal $s0, 0x3eaaaaab
+	cfc1	$s0, $31
+	expect_equal $s0, 0x1004
+
 	end_cases
 
 add_one:

@@ -146,7 +146,8 @@ class SystemTranslations:
         """What has become of a request."""
         entry = pages.entry(seed)
         if translation is None:
-            if entry in self._covered:  # it was left out for that; it may get hot all the same
+            if entry in self._covered and not self._translates_all:
+                # It was left out for that; it may get hot all the same.
                 self._seeds.discard(entry)
                 self._cool(entry)
         elif self._install(translation, pages):

@@ -89,6 +89,7 @@ class SystemRegionCpu(RegionCpu):
         if number in self._usable:
             return
         self._usable.add(number)
+        self.settle_floats()
         usable = self.read(f"cp{number}_usable")
         refuse, proceed = self.builder.label("unusable"), self.builder.label("usable")
         self.builder.branch_if(usable.eq(0), refuse, proceed, unlikely=True)
