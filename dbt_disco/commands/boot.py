@@ -120,8 +120,8 @@ def add_parser(subparsers: Any) -> ArgumentParser:
     option(
         "--clock",
         choices=("host", "instructions"),
-        default="host",
-        help="what time follows; with instructions, runs are repeatable (default: host)",
+        help="what time follows; with instructions, runs are repeatable (default: host; with the reference engine, "
+        "which knows nothing else, instructions)",
     )
     engines = "; ".join(f"{name}: {what}" for name, what in ENGINES.items())
     option("--engine", choices=ENGINES, default="auto", help=f"{engines} (default: auto)")
@@ -171,7 +171,7 @@ def _configuration(options: Any) -> Configuration:
         entropy=options.rng,
         balloon=options.balloon,
         cpu=options.cpu,
-        clock=options.clock,
+        clock=options.clock or ("instructions" if options.engine == "reference" else "host"),
         engine=options.engine,
         count_instructions=bool(options.stats),
         privileged_page=not options.no_privileged_page,

@@ -182,7 +182,10 @@ def _go_to_slot() -> str:
     entry = slot + (address.zext(64) << 2)
     r.write("last_branch", entry - ENTRY_SIZE)
     following = r.field_address("jump_entry")
-    r.dispatch(entry, following, clock + ENTRY_SIZE - following)
+    bias = clock + ENTRY_SIZE - following
+    with r.when(_is_region(r, entry), unlikely=True):  # which knows nothing of a branch on the page before
+        r.tail_call("execute_in_tier_0", _arguments(r, entry, following, bias))
+    r.dispatch(entry, following, bias)
     return r.routine("go_to_slot")
 
 
@@ -250,12 +253,19 @@ def _leave_region(name: str, routine: str) -> str:
     r.write("last_branch", in_slot.select(entry - ENTRY_SIZE, r.constant(0, 64)))
     following = in_slot.select(r.field_address("jump_entry"), entry + ENTRY_SIZE)
     bias = clock + ENTRY_SIZE - following
-    at, after = r.pointer(entry), r.pointer(following)
-    r.tail_call(
-        routine,
-        f"ptr %state, ptr %memory, ptr %handlers, ptr {at}, ptr {after}, i64 {bias.name}",
-    )
+    r.tail_call(routine, _arguments(r, entry, following, bias))
     return r.routine(name, "nounwind noinline cold")
+
+
+def _is_region(r: Routine, entry: IrValue) -> IrValue:
+    """Whether a region is entered through an entry."""
+    return r.read("interpreter_end").le_unsigned(r.load(entry, 32))
+
+
+def _arguments(r: Routine, entry: IrValue, following: IrValue, bias: IrValue) -> str:
+    """For `Routine.tail_call`: what makes it go to another entry."""
+    at, after = r.pointer(entry), r.pointer(following)
+    return f"ptr %state, ptr %memory, ptr %handlers, ptr {at}, ptr {after}, i64 {bias.name}"
 
 
 def _execute_in_tier_0(big_endian: bool) -> str:
@@ -283,13 +293,8 @@ def _store_alone() -> str:
     r.write("lone_next", r.integer("%next"))
     stored = r.field_address("stored_entry")
     bias = r.integer("%next") + argument(r, "bias", 64) - stored
-    is_region = r.read("interpreter_end").le_unsigned(r.load(r.integer("%entry"), 32))
-    with r.when(is_region):  # which would go on with the slot there
-        following = r.pointer(stored)
-        r.tail_call(
-            "execute_in_tier_0",
-            f"ptr %state, ptr %memory, ptr %handlers, ptr %entry, ptr {following}, i64 {bias.name}",
-        )
+    with r.when(_is_region(r, r.integer("%entry"))):  # which would go on with the slot there
+        r.tail_call("execute_in_tier_0", _arguments(r, r.integer("%entry"), stored, bias))
     r.dispatch(r.integer("%entry"), stored, bias)
     return r.routine("store_alone", "nounwind noinline cold")
 

@@ -60,6 +60,25 @@ def test_hello(byte_order: str, clock: str, engine: str) -> None:
     assert done == Done(0, "Hello from bare metal.\n", "")
 
 
+def test_the_reference_engine_brings_its_clock() -> None:
+    done = boot("--kernel", HELLO, "--engine", "reference", "--stats=json")
+    statistics = json.loads(done.errors)
+    assert (done.status, done.output) == (0, "Hello from bare metal.\n")
+    assert (statistics["engine"], statistics["clock"]) == ("reference", "instructions")
+    assert statistics["instructions"] > 100
+
+
+def test_the_translator_translates_before_anything_runs() -> None:
+    """Most of what runs once or twice; no region can contain everything."""
+    image = PREBUILT / "mipsel" / "system" / "delay_slots"
+    done = boot("--kernel", image, "--engine", "translator", "--stats=json")
+    statistics = json.loads(done.errors)
+    assert done.output.endswith(" passed, 0 failed\n")
+    by_tier = statistics["instructions_by_tier"]
+    assert by_tier["translated"] > 5 * by_tier["interpreter"]
+    assert statistics["failures"] == []
+
+
 def test_halt() -> None:
     assert boot("--kernel", PREBUILT / "mipsel" / "system" / "halt") == Done(0, "Halting.\n", "")
 
@@ -442,7 +461,7 @@ def test_a_disk_in_use(program: Program, tmp_path: Path) -> None:
         (("--kernel", HELLO, "--serial", "file:/nonexistent/x"), 1, "No such file"),
         (("--kernel", HELLO, "--virtio-console", "stdio"), 2, "only one"),
         (("--kernel", HELLO, "--cpu", "R3000"), 2, "invalid choice"),
-        (("--kernel", HELLO, "--engine", "reference"), 1, "--clock instructions"),
+        (("--kernel", HELLO, "--engine", "reference", "--clock", "host"), 1, "--clock instructions"),
     ],
 )
 def test_bad_input(tmp_path: Path, words: tuple[object, ...], status: int, part: str) -> None:
