@@ -18,7 +18,7 @@ class BareLoops(HotLoops):
     """Programs print on the serial line."""
 
     key = "kernel"
-    title = "in a kernel"
+    title = "hot loops in a kernel"
     prompt = "# "
     reset = "reset\n"
 

@@ -22,7 +22,7 @@ class LinuxLoops(HotLoops):
     """Programs write to a file, whose digest the guest tells afterwards."""
 
     key = "loops"
-    title = "in a process"
+    title = "hot loops in a process"
     prompt = PROMPT
     reset = RESET
 

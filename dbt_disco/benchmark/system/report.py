@@ -85,7 +85,9 @@ def notes(session: Session) -> list[str]:
         f"medians of {session.repeats} runs, ours and QEMU's in turn; in parentheses processor time, user and system, "
         "of all processes",
         "value: from wall-clock time; its last column is the same from processor time",
-        "cold cache: our engines' own code and the unpacked kernel; warm: what earlier runs have left there, too",
+        "cold cache: our engines' own code and the unpacked kernel; warm, and in all lines that do not say: what "
+        "earlier runs have left there, too",
+        "hot loops: from typing the command to the end of the program, as the console shows it",
         f"load average at the end: {', '.join(f'{load:.1f}' for load in os.getloadavg())}",
     ]
 

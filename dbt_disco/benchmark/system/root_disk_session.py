@@ -104,12 +104,12 @@ class RootDiskSession(Scenario):
 
 def _malta(plan: Plan) -> MaltaFiles:
     """The kernel and initramfs for QEMU, fetched if need be. Raises ScenarioAbsent."""
-    packages = find_packages(plan.guest.packages)
-    mirror = host_mirror()
     directory = plan.guest.directory / "malta"
     made = MaltaFiles.inside(directory)
     if made.complete():
         return made
+    packages = find_packages(plan.guest.packages)
+    mirror = host_mirror()
     if packages is None or mirror is None:
         raise ScenarioAbsent(
             f"{made.kernel} is not there; on a Debian with apt it is fetched, if the guest's packages "
