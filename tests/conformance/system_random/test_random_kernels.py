@@ -1,0 +1,71 @@
+"""Random kernels – TLB, modes, exceptions, interrupts – on native engines, in lockstep with the reference engine.
+
+The interpreter is compared at every taken branch; regions are left near a limit, so the translator runs stretches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dbt_disco.lockstep.machine_lockstep import MachineLockstep
+from runtime.system.vcpu import SystemVcpu
+from tests.conformance.system_random.kernels import Kernel, KernelMachine, random_kernel
+from tests.runtime.system.bare_machine import Engine
+
+BLOCK_BY_BLOCK = 0
+STRETCHES: dict[Engine, int] = {"interpreter": BLOCK_BY_BLOCK, "translator": 100}
+"""Engine → instructions between two comparisons."""
+KERNELS: dict[Engine, int] = {"interpreter": 10, "translator": 3}
+"""Engine → kernels by default; regions of the translator take time to compile."""
+INSTRUCTIONS = 4_000
+LONG = 20_000
+MANY = 150
+CPUS = ("24Kf", "24Kf-16", "24Kc")
+
+
+def machine(kernel: Kernel, engine: Engine, seed: int, big_endian: bool) -> KernelMachine:
+    return KernelMachine(kernel, engine, big_endian=big_endian, cpu=CPUS[seed % len(CPUS)])
+
+
+def check(engine: Engine, seed: int, instructions: int, big_endian: bool) -> int:
+    """One kernel; the number of instructions executed in regions."""
+    kernel = random_kernel(seed, instructions)
+    leader = machine(kernel, "reference", seed, big_endian)
+    follower = machine(kernel, engine, seed, big_endian)
+    try:
+        names = f"reference (seed {seed})", engine
+        MachineLockstep(leader, follower, names, stretch=STRETCHES[engine]).run(instructions)
+        assert isinstance(follower.vcpu, SystemVcpu)
+        assert not follower.vcpu.translations.failures
+        return int(follower.vcpu.state.translated_clock) // 16
+    finally:
+        leader.close()
+        follower.close()
+
+
+def check_many(engine: Engine, seeds: range, instructions: int, big_endian: bool) -> None:
+    translated = sum(check(engine, seed, instructions, big_endian) for seed in seeds)
+    least = instructions * len(seeds) // 20 if engine == "translator" else 0
+    assert translated >= least
+
+
+@pytest.mark.parametrize("big_endian", [False, True], ids=["le", "be"])
+@pytest.mark.parametrize("engine", KERNELS)
+def test_random_kernels(engine: Engine, big_endian: bool, first_seed: int) -> None:
+    check_many(engine, range(first_seed, first_seed + KERNELS[engine]), INSTRUCTIONS, big_endian)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("big_endian", [False, True], ids=["le", "be"])
+@pytest.mark.parametrize("engine", KERNELS)
+def test_many_random_kernels(engine: Engine, big_endian: bool, first_seed: int) -> None:
+    check_many(engine, range(first_seed, first_seed + MANY), LONG, big_endian)
+
+
+@pytest.mark.soak
+def test_random_kernels_soak(soak_seeds: Iterator[int]) -> None:
+    for seed in soak_seeds:
+        for engine in KERNELS:
+            check(engine, seed, LONG, bool(seed & 1))
