@@ -28,6 +28,8 @@ def lock_image(descriptor: int, path: Path, holder: str, *, exclusive: bool) -> 
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError as error:
+        if (_identity(descriptor), holder) in _holders.values():
+            raise DiskError(f"{path}: given to the same virtual machine more than once") from error
         raise DiskError(f"{path}: in use by {_holder(descriptor)}") from error
     _holders[descriptor] = _identity(descriptor), holder
 

@@ -22,13 +22,20 @@ from dbt_disco.virtual_machine.memory_image import FileRange
 from runtime.addresses import VirtualAddress
 from runtime.disk_cache import cache_directory
 
+_LZMA_ALONE: Final = b"\x5d\0\0"
+"""Also by chance; anything that begins so can be decompressed for some time."""
+
 _DECOMPRESSORS: Final[tuple[tuple[bytes, Callable[[], Any]], ...]] = (
     (b"\xfd7zXZ\0", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ)),
     (b"\x1f\x8b\x08", lambda: zlib.decompressobj(wbits=31)),
-    (b"\x5d\0\0", lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE)),
+    (_LZMA_ALONE, lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE)),
     (b"BZh", lambda: bz2.BZ2Decompressor()),
 )
 """What Linux compresses kernels with and Python can undo; one compressed otherwise extracts itself in the guest."""
+
+_CHUNK: Final = 1 << 16
+_NO_ACCIDENT: Final = 1 << 16
+"""Bytes: where so much could be decompressed before it failed, there is something that is damaged."""
 
 _DAMAGED: Final = (lzma.LZMAError, zlib.error, OSError, EOFError, ValueError)
 
@@ -50,6 +57,10 @@ _DIGEST_SIZE: Final = 16
 _CHECKSUM_SIZE: Final = 4
 
 
+class DamagedKernel(Exception):
+    """There is a kernel inside, and it cannot be decompressed."""
+
+
 @dataclass(frozen=True)
 class Payload:
     """A kernel that was inside another one."""
@@ -66,6 +77,7 @@ def find(data: bytes, start: int, code: bytes, big_endian: bool) -> Payload | No
 
     `start`: the physical address that the file's executable is linked to; `code`: what is at its entry point. None
     if there is no kernel inside, or none that this module can extract: the file is an ordinary executable then.
+    Raises DamagedKernel.
     """
     entry = _kernel_entry(code[:_START_CODE_SIZE], start, big_endian)
     if entry is None:
@@ -113,19 +125,26 @@ def _extract(data: bytes, extractor: int, entry: VirtualAddress) -> bytes | None
     for magic, decompressor in _DECOMPRESSORS:
         at = data.find(magic)
         while at >= 0:
-            kernel = _decompress(data[at:], decompressor())
-            if kernel and _load_address(extractor, len(kernel)) <= entry < _KSEG0 + extractor:
-                return kernel
+            kernel, is_whole = _decompress(data[at:], decompressor())
+            if not is_whole and len(kernel) >= _NO_ACCIDENT and magic != _LZMA_ALONE:
+                raise DamagedKernel
+            if is_whole and kernel and _load_address(extractor, len(kernel)) <= entry < _KSEG0 + extractor:
+                return bytes(kernel)
             at = data.find(magic, at + 1)
     return None
 
 
-def _decompress(data: bytes, decompressor: Any) -> bytes | None:
+def _decompress(data: bytes, decompressor: Any) -> tuple[bytearray, bool]:
+    """As much as there is, and whether that is all of it."""
+    kernel = bytearray()
     try:
-        kernel: bytes = decompressor.decompress(data)
+        for at in range(0, len(data), _CHUNK):
+            kernel += decompressor.decompress(data[at : at + _CHUNK])
+            if decompressor.eof:
+                return kernel, True
     except _DAMAGED:
-        return None
-    return kernel if decompressor.eof else None
+        pass
+    return kernel, False
 
 
 def _load_address(extractor: int, size: int) -> VirtualAddress:

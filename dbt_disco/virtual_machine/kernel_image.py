@@ -56,8 +56,10 @@ class KernelImage:
 def read_kernel(path: Path) -> KernelImage:
     """Read a kernel. Raises BootError if it is missing, damaged or none for this machine."""
     try:
-        if stat.S_ISDIR(path.stat().st_mode):
-            raise BootError(f"{path}: a directory, not a kernel")
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            what = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
+            raise BootError(f"{path}: {what}, not a kernel")
         data = path.read_bytes()
     except OSError as error:
         raise BootError(f"{path}: {error.strerror}") from error
@@ -93,9 +95,11 @@ class _ElfReader:
             raise self._bad("has no segment to load")
         self._check_overlap(pieces)
         entry = header["e_entry"]
-        payload = compressed_kernel.find(
-            self._data, min(piece.address for piece in pieces), self._code(entry, pieces), self._big_endian
-        )
+        start, code = min(piece.address for piece in pieces), self._code(entry, pieces)
+        try:
+            payload = compressed_kernel.find(self._data, start, code, self._big_endian)
+        except compressed_kernel.DamagedKernel:
+            raise self._bad("damaged: the compressed kernel in it cannot be unpacked") from None
         if payload is not None:
             inner = Piece(physical_address(payload.address), payload.size, payload.contents)
             return KernelImage(self._path, (inner,), payload.entry, self._big_endian)

@@ -113,6 +113,16 @@ def test_what_cannot_be_extracted_here_extracts_itself(tmp_path: Path) -> None:
     assert [piece.address for piece in memory.pieces] == [0x13_0000]
 
 
+@pytest.mark.parametrize("compressor", ["xz", "gzip"])
+def test_a_kernel_that_is_damaged_inside(tmp_path: Path, compressor: str) -> None:
+    kernel = tmp_path / "vmlinuz"
+    payload = random.Random(1).randbytes(1 << 20)
+    data = bytearray(self_extracting(payload, LOAD_ADDRESS, compressor, big_endian=False))
+    data[-100_000] ^= 0x55
+    kernel.write_bytes(data)
+    assert refusal(kernel) == "damaged: the compressed kernel in it cannot be unpacked"
+
+
 def test_an_ordinary_kernel_with_something_compressed_in_it_stays_as_it_is(tmp_path: Path) -> None:
     kernel = tmp_path / "vmlinux"
     data = b"\x08\0\0\0" * 64 + COMPRESSORS["gzip"](PAYLOAD)
