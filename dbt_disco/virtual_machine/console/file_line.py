@@ -15,6 +15,7 @@ class FileLine(DescriptorLine):
     def __init__(self, path: Path) -> None:
         """LineError if the file cannot be written."""
         super().__init__()
+        self._path = path
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY
         try:
             self._descriptor = os.open(path, flags, 0o666)
@@ -23,6 +24,9 @@ class FileLine(DescriptorLine):
 
     def start(self, surroundings: RunSurroundings) -> None:
         self._use(surroundings, readable=None, output=Output(self._descriptor, surroundings.descriptors))
+
+    def _output_failed(self, error: OSError) -> None:
+        raise LineError(f"--serial file:{self._path}: {error.strerror}") from error
 
     def close(self) -> None:
         self.flush()

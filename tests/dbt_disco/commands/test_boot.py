@@ -123,6 +123,11 @@ def test_serial_file(tmp_path: Path) -> None:
     assert path.read_text() == "Hello from bare metal.\n"
 
 
+def test_serial_file_that_cannot_be_written() -> None:
+    done = boot("--kernel", HELLO, "--serial", "file:/dev/full")
+    assert done == Done(1, "", "dbt-disco: --serial file:/dev/full: No space left on device\n")
+
+
 def test_nobody_reads_the_output(program: Program) -> None:
     with start("--kernel", program(*ENDLESS["printing"]), stdin=subprocess.DEVNULL) as guest:
         assert guest.stdout is not None and guest.stderr is not None

@@ -86,6 +86,30 @@ def test_a_panicking_guest_can_be_stopped(on_initramfs: Configuration) -> None:
         assert time.monotonic() - before < 2
 
 
+@pytest.mark.usefixtures("debian")
+def test_a_panicking_guest_at_a_terminal() -> None:
+    """The monitor's prompt still tells about it, and Ctrl-A x ends it at once."""
+    with TerminalSession(("boot", "debian", "--append", "quiet init=/bin/true")) as session:
+        session.wait_for("Attempted to kill init")
+        session.type("\x01c")
+        session.wait_for("(dbt-disco) ")
+        for question, answer in (
+            ("registers", "$sp"),
+            ("tlb", "asid"),
+            ("devices", "Uart"),
+            ("vm", "init=/bin/true"),
+        ):
+            session.type(f"info {question}\n")
+            assert answer in session.wait_for("(dbt-disco) ")
+        session.type("continue\n")
+        session.wait_until_raw()
+        before = time.monotonic()
+        session.type("\x01x")
+        assert session.end() == 3
+        assert time.monotonic() - before < 5
+        assert session.settings() == session.settings_before
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_root_disk_session(on_root_disk: Configuration, engine: Engine) -> None:
     """Twice: what the first has written is gone, the disk being shared."""

@@ -9,7 +9,7 @@ import pytest
 
 from dbt_disco.command_error import CommandError
 from dbt_disco.disks.drive import Drive
-from dbt_disco.virtual_machine.configuration import Clock, Configuration
+from dbt_disco.virtual_machine.configuration import Clock, Configuration, Engine
 from dbt_disco.virtual_machine.console.scripted_console import ScriptedConsole
 from dbt_disco.virtual_machine.machine import Machine
 from dbt_disco.virtual_machine.outcome import Ending, Outcome
@@ -96,13 +96,17 @@ def test_executing_no_memory(tmp_path: Path) -> None:
     assert outcome.exit_status == 3
 
 
-@pytest.mark.parametrize("engine", ["interpreter", "auto", "translator"])
+@pytest.mark.parametrize(
+    ("engine", "clock"),
+    [
+        *(("interpreter", "host"), ("auto", "host"), ("translator", "host")),
+        *(("auto", "instructions"), ("reference", "instructions")),
+    ],
+)
 @pytest.mark.parametrize("what", ENDLESS)
-def test_everything_can_be_stopped(tmp_path: Path, what: str, engine: str) -> None:
+def test_everything_can_be_stopped(tmp_path: Path, what: str, engine: Engine, clock: Clock) -> None:
     configuration = Configuration(
-        written(tmp_path, *ENDLESS[what]),
-        memory_size=MEMORY_SIZE,
-        engine=engine,  # type: ignore[arg-type]
+        written(tmp_path, *ENDLESS[what]), memory_size=MEMORY_SIZE, engine=engine, clock=clock
     )
     with RunningVirtualMachine(configuration) as guest:
         time.sleep(0.3)
