@@ -18,7 +18,6 @@ from dbt_disco.virtual_machine.console.scripted_console import ScriptedConsole
 from dbt_disco.virtual_machine.machine import Machine
 from dbt_disco.virtual_machine.outcome import Ending, Outcome
 from dbt_disco.virtual_machine.running import RunningVirtualMachine
-from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
 from tests.dbt_disco.commands.terminal_session import TerminalSession
 from tests.missing import need_libslirp
 
@@ -200,26 +199,6 @@ def test_a_pause_is_not_noticed(on_initramfs: Configuration) -> None:
         assert has_paused.wait(TIMEOUT)
         after, host_after = float(ask(guest, "cat /proc/uptime").split()[0]), time.monotonic()
         assert abs((host_after - host_before) - (after - before) - pause) < 1
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_the_instruction_clock_repeats_itself(on_initramfs: Configuration, engine: Engine) -> None:
-    """Up to the prompt and through some commands, bit by bit."""
-
-    def one() -> tuple[bytes, int]:
-        console = ScriptedConsole()
-        console.answer(INITRAMFS_PROMPT, "cat /proc/uptime /proc/sys/kernel/random/uuid; date\n")
-        console.answer(INITRAMFS_PROMPT, "reboot -f\n")
-        machine = VirtualMachine(replace(on_initramfs, engine=engine, clock="instructions"), console)
-        console.start(machine.surroundings)
-        assert machine.run() == Outcome(Ending.RESET)
-        result = console.output, machine.vcpu.state.clock
-        machine.close()
-        return result
-
-    first = one()
-    assert b"2033" in first[0]
-    assert one() == first
 
 
 def test_two_share_their_kernel(on_initramfs: Configuration) -> None:
