@@ -35,8 +35,9 @@ LAST_TARGET_OFFSET: Final = ENTRY_SIZE + COUNTER_OFFSET
 HOT_THRESHOLD: Final = 2000
 """Taken branches to an address before it is reported as hot."""
 
-SYSTEM_HOT_THRESHOLD: Final = 16_000
-"""The same in virtual machines, whose regions take longer to compile, and of whose code little is ever hot."""
+SYSTEM_HOT_THRESHOLD: Final = 200_000
+"""The same in virtual machines, whose regions take longer to compile, and of whose code little is ever hot: compiling
+what a boot passes through would cost more than interpreting it."""
 
 DECODABLE_PAGE: Final = 4 | 8
 """EXEC and CODE of AddressSpace.page_flags: executable, and protected against unseen stores."""
