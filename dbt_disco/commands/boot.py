@@ -126,6 +126,11 @@ def add_parser(subparsers: Any) -> ArgumentParser:
     engines = "; ".join(f"{name}: {what}" for name, what in ENGINES.items())
     option("--engine", choices=ENGINES, default="auto", help=f"{engines} (default: auto)")
     option("--no-privileged-page", action="store_true", help="the guest has no privileged-register page")
+    option(
+        "--no-rewrite",
+        action="store_true",
+        help="accesses to the privileged-register page trap and are emulated one by one, rather than made moves",
+    )
     option("--no-cache", action="store_true", help="neither read nor write the translation cache")
     option(
         "--stats",
@@ -175,6 +180,7 @@ def _configuration(options: Any) -> Configuration:
         engine=options.engine,
         count_instructions=bool(options.stats),
         privileged_page=not options.no_privileged_page,
+        rewrites_privileged_page=not options.no_rewrite,
         use_cache=not options.no_cache,
         name=f"dbt-disco boot, process {os.getpid()}",
     )

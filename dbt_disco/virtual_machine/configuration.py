@@ -49,6 +49,8 @@ class Configuration:
     """Whether translated code counts instructions under the host clock, too, which makes it slower."""
     privileged_page: bool = True
     """Whether the guest has the privileged-register page."""
+    rewrites_privileged_page: bool = True
+    """Whether accesses to that page are done as moves, natively; else each one stops native code and is emulated."""
     use_cache: bool = True
     """Whether decoded words and translations are read from and written to the cache on disk."""
     name: str = "vm"

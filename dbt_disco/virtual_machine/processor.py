@@ -50,5 +50,6 @@ def make_vcpu(configuration: Configuration, memory: PhysicalMemory, bus: Bus, *,
         count_instructions=configuration.count_instructions,
         instruction_clock=configuration.clock == "instructions",
         has_privileged_page=configuration.privileged_page,
+        rewrites_privileged_page=configuration.rewrites_privileged_page,
         program_key=str(configuration.kernel),
     )

@@ -71,6 +71,7 @@ class SystemVcpu:
         count_instructions: bool = False,
         instruction_clock: bool = False,
         has_privileged_page: bool = True,
+        rewrites_privileged_page: bool = True,
         program_key: str = "",
     ) -> None:
         """`count_instructions`: regions count, too; `instruction_clock`: and time is what has been counted.
@@ -95,7 +96,9 @@ class SystemVcpu:
         self.tables: Final = TranslationTables(self.state)
         self.stops: Final[dict[Stop, int]] = dict.fromkeys(Stop, 0)
         """Exits to Python by cause."""
-        self._set_up_state(instruction_clock, has_privileged_page)
+        self._set_up_state(instruction_clock)
+        self.state.has_privileged_page = has_privileged_page
+        self.state.rewrites_privileged_page = rewrites_privileged_page
         self._host_timer: Final = None if instruction_clock else HostTimer(self.native, self.state)
         self._enabled = engine != "interpreter"
         self.translations: Final = SystemTranslations(
@@ -137,7 +140,7 @@ class SystemVcpu:
             Stop.PRIVILEGED_PAGE: self._access.privileged_page,
         }
 
-    def _set_up_state(self, instruction_clock: bool, has_privileged_page: bool) -> None:
+    def _set_up_state(self, instruction_clock: bool) -> None:
         state, machine, decoded = self.state, self.memory.machine, self.memory.decoded
         reset(state, self.model, big_endian=self.big_endian)
         state.pmap = ctypes.addressof(self.memory.pmap)
@@ -151,11 +154,12 @@ class SystemVcpu:
         state.interpreter_end = self.native.interpreter.offset + self.native.interpreter.size
         state.setjmp = function_address("_setjmp")
         state.guest_mxcsr = CONTROL_DEFAULT
+        state.lw_handler = self.native.handlers[handler_symbol("lw")]
+        state.sw_handler = self.native.handlers[handler_symbol("sw")]
         state.jump_entry[0] = self.native.handlers["jump_to_target"]
         state.resume_entry[0] = self.native.handlers["resume"]
         state.stored_entry[0] = self.native.handlers["stored"]
         state.counts_instructions = instruction_clock
-        state.has_privileged_page = has_privileged_page
         state.clock_gettime = function_address("clock_gettime")
         state.timer_settime = function_address("timer_settime")
         state.start_time = clock_gettime_ns(CLOCK_MONOTONIC)

@@ -10,7 +10,7 @@ from translator.ir import IrValue
 from translator.predecode import ENTRY_SIZE
 from translator.state import ExceptionCode, Stop
 from translator.system.routine import Routine, argument
-from translator.system.translate import ALONE, FILLED, STOP
+from translator.system.translate import ALONE, FILLED, REGISTER, STOP
 from translator.system.views import SPACE_UNMAPPED, SPACES_SHIFT, VIEW_SHIFT, Level
 
 _GENERAL_OFFSET: Final = 0x180
@@ -64,6 +64,9 @@ def _current_view() -> str:
     )
     space = is_erl.select(r.constant(SPACE_UNMAPPED, 32), r.read("entry_hi") & 0xFF)
     r.write("cp0_usable", (is_kernel | (status & Status.CU0).ne(0)).zext(32))
+    reaches_registers = is_kernel | (status & Status.KSU).eq(Status.SM)
+    is_there = r.read("has_privileged_page").ne(0) & r.read("rewrites_privileged_page").ne(0)
+    r.write("privileged_page_usable", (reaches_registers & is_there).zext(32))
     r.write("cp1_usable", (status & Status.CU1).ne(0).zext(32))
     owner = r.read("kernel_half_owner")
     is_stale = owner.ne(0) & owner.ne((r.read("entry_hi") & 0xFF) + 1)
@@ -136,6 +139,8 @@ def _access_slow() -> str:
         r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
     with r.when(outcome.eq(STOP)):
         r.tail_call("leave_at_entry")
+    with r.when(outcome.eq(REGISTER)):
+        r.tail_call("register_page")
     with r.when(outcome.eq(ALONE)):
         r.tail_call("store_alone")
     r.tail_call("raise_exception")

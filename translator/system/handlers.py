@@ -34,6 +34,7 @@ from translator.system.control import control_ir
 from translator.system.coprocessor import needs_coprocessor_1
 from translator.system.decoding import decoding_ir
 from translator.system.exceptions import exceptions_ir
+from translator.system.register_page import register_page_ir
 from translator.system.routine import ARGUMENTS
 from translator.system.second_level import second_level_ir
 from translator.system.table_access import TableAccess
@@ -235,6 +236,7 @@ def system_handlers_ir(big_endian: bool, counts: bool = False) -> str:
         timer_ir(),
         zap_ir(),
         decoding_ir(),
+        register_page_ir(),
     ]
     parts.append(float_routines_ir())
     text = "\n".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from translator.dataflow import dataflow
 from translator.decode import Instruction, decode_privileged
+from translator.encoding import ENCODINGS
 
 _LEFT_TO_TIER_0 = frozenset({"mfc0.count", "mfc0.cause", "mfc0.random", "hypcall", "wait", "eret"})
 
@@ -11,8 +12,12 @@ _LEFT_TO_TIER_0 = frozenset({"mfc0.count", "mfc0.cause", "mfc0.random", "hypcall
 def decode_in_region(word: int) -> Instruction | None:
     """The instruction, unless it may change mode, address space, time or interrupts: tier 0 does those."""
     instruction = decode_privileged(word)
-    if instruction is None or not instruction.encoding.privileged:
-        return instruction
-    if instruction.mnemonic in _LEFT_TO_TIER_0 or dataflow(instruction.encoding).changes_system:
-        return None
-    return instruction
+    return instruction if instruction is not None and is_part_of_regions(instruction.mnemonic) else None
+
+
+def is_part_of_regions(mnemonic: str) -> bool:
+    """Whether regions can contain the instruction."""
+    encoding = ENCODINGS[mnemonic]
+    if not encoding.privileged:
+        return True
+    return mnemonic not in _LEFT_TO_TIER_0 and not dataflow(encoding).changes_system

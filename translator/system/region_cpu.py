@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from translator.algebra import SystemCpu
 from translator.float_ir import FloatChecking
 from translator.float_layout import FloatLayout
 from translator.ir import FunctionBuilder, IrValue
+from translator.isa.coprocessor0 import read_register, write_register
 from translator.region_cpu import RegionCpu
 from translator.state import Access, ExceptionCode
 from translator.system.access_groups import AccessGroup
+from translator.system.register_page import constant_register
 from translator.system.table_access import TableAccess
 
 if TYPE_CHECKING:
@@ -66,6 +69,7 @@ class SystemRegionCpu(RegionCpu):
         checking: FloatChecking,
     ) -> None:
         super().__init__(builder, emitter, layout, big_endian=big_endian, checking=checking, precise=False)
+        self._emitter = emitter
         self.grouped = GroupedAccess(builder, big_endian, emitter)
         self.access = self.grouped
         self._usable: set[int] = set()
@@ -83,6 +87,31 @@ class SystemRegionCpu(RegionCpu):
 
     def before_access(self) -> None:
         self.settle_floats()
+
+    def load(self, address: IrValue, width: int) -> IrValue:
+        register = constant_register(address, width, "mfc0")
+        if register is None:
+            return super().load(address, width)
+        self._require_privileged_page(address, Access.LOAD)
+        value: IrValue = read_register(cast(SystemCpu, self), register)
+        return value
+
+    def store(self, address: IrValue, value: IrValue) -> None:
+        register = constant_register(address, value.width, "mtc0")
+        if register is None:
+            super().store(address, value)
+            return
+        self._require_privileged_page(address, Access.STORE)
+        write_register(cast(SystemCpu, self), register, value)
+
+    def _require_privileged_page(self, address: IrValue, kind: Access) -> None:
+        """Leave for the slow path where the page cannot be accessed, or accesses are not to be rewritten."""
+        self.settle_floats()
+        refuse, proceed = self.builder.label("no_register"), self.builder.label("register")
+        self.builder.branch_if(self.read("privileged_page_usable").eq(0), refuse, proceed, unlikely=True)
+        self.builder.block(refuse)
+        self._emitter.leave_for_access(address, kind, 4)
+        self.builder.block(proceed)
 
     def require_coprocessor(self, number: int) -> None:
         """Once in a block: what changes the answer ends regions."""

@@ -1,7 +1,8 @@
 """Address translation off the fast path: segments, TLB, second-level TLB, pmap, and the slot that remembers it.
 
 The function `translate` answers `FILLED`, `EXCEPTION` (exception_code and what the handler sees are set), or
-`STOP` (`stop` and access_physical are), or `ALONE`: this one store may be done, to a page that holds code.
+`STOP` (`stop` and access_physical are), `ALONE`: this one store may be done, to a page that holds code, or `REGISTER`:
+the access goes to the privileged-register page.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ FILLED: Final = 0
 EXCEPTION: Final = 1
 STOP: Final = 2
 ALONE: Final = 3
+REGISTER: Final = 4
 
 _CHAIN_LOOKED_AT: Final = 16
 """Records of a page that are compared before another one for the same slot is made."""
@@ -71,6 +73,8 @@ def _translate() -> str:
     with r.when(in_user_half & (status & Status.ERL).ne(0), unlikely=True):
         r.give(r.call("fill", 32, address, address, kind))
     with r.when(reaches_registers, unlikely=True):
+        with r.when(r.read("privileged_page_usable").ne(0)):
+            r.give(REGISTER)
         r.write("stop", Stop.PRIVILEGED_PAGE)
         r.give(STOP)
     r.give(r.call("translate_mapped", 32, address, kind))

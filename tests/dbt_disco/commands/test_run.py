@@ -305,22 +305,22 @@ def test_start_up_imports_little() -> None:
     assert not imported & expensive
 
 
-PEAK_OF_CHILD = """
+COST_OF_CHILD = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 """
 
 
-def test_hello_is_fast_and_small() -> None:
+def test_hello_is_cheap_and_small() -> None:
+    """Processor time, which other processes on the machine do not change much; `bench` measures wall-clock time."""
     command("run", HELLO)
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        subprocess.run(launcher("run", HELLO), cwd=REPOSITORY, stdout=subprocess.DEVNULL, check=True)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.35
     # The peak that the host kernel reports of a process starts at that of the process that forked it.
-    small_parent = [sys.executable, "-S", "-c", PEAK_OF_CHILD, *launcher("run", HELLO)]
-    peak = subprocess.run(small_parent, cwd=REPOSITORY, capture_output=True, check=True)
-    assert int(peak.stdout) < 130 << 10
+    small_parent = [sys.executable, "-S", "-c", COST_OF_CHILD, *launcher("run", HELLO)]
+    costs = []
+    for _ in range(5):
+        shown = subprocess.run(small_parent, cwd=REPOSITORY, capture_output=True, check=True).stdout
+        costs.append([float(number) for number in shown.split()])
+    assert min(seconds for seconds, _ in costs) < 0.35
+    assert min(peak for _, peak in costs) < 130 << 10
