@@ -89,6 +89,8 @@ TLB_SIZE: Final = 64
 """Entries of the largest TLB."""
 SECOND_LEVEL_SIZE: Final = 4096
 """Entries of the second-level TLB."""
+SECOND_LEVEL_EMPTY: Final = 0xFFFF_FFFF
+"""In `second_hi`, of an entry that holds nothing."""
 FLOAT_PLAN_SIZE: Final = 16
 """FPU operations in a row whose results may wait for one check."""
 FLOAT_VALUES: Final = 4 * FLOAT_PLAN_SIZE

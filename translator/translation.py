@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import marshal
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+PAGES_SYMBOL: Final = "region_pages"
+"""Of a table in a virtual machine's region: what the fetch table must hold for its pages."""
 
 
 @dataclass(frozen=True)

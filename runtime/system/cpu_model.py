@@ -7,8 +7,7 @@ from typing import Final
 
 from translator.cp0_registers import CONFIG1_FP, Status
 from translator.fcsr import FIR_24KF
-from translator.state import SECOND_LEVEL_SIZE, TLB_SIZE, CpuState
-from translator.system.second_level import EMPTY
+from translator.state import SECOND_LEVEL_EMPTY, SECOND_LEVEL_SIZE, TLB_SIZE, CpuState
 
 _MORE: Final = 1 << 31
 """Config.M: the next Config register exists."""
@@ -66,4 +65,4 @@ def reset(state: CpuState, model: CpuModel, *, big_endian: bool) -> None:
         ring = SECOND_LEVEL_SIZE + index
         state.second_next[ring] = state.second_previous[ring] = ring
     for index in range(SECOND_LEVEL_SIZE):
-        state.second_hi[index] = EMPTY
+        state.second_hi[index] = SECOND_LEVEL_EMPTY

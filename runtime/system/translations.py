@@ -16,9 +16,8 @@ from runtime.object_loader import LoadedObject, ObjectError, load_object
 from runtime.system.guest_pages import GuestPages
 from runtime.translations import TranslationCounts
 from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, SYSTEM_HOT_THRESHOLD
-from translator.system.region_ir import PAGES_SYMBOL
 from translator.system.views import MACHINE_CODE, MACHINE_REGIONS
-from translator.translation import Mode, Translation
+from translator.translation import PAGES_SYMBOL, Mode, Translation
 from translator.worker_messages import Extent
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from translator.system.access_groups import access_groups
 from translator.system.coprocessor import needs_coprocessor_1
 from translator.system.region_cpu import SystemRegionCpu
 from translator.system.views import PAGE_SHIFT, TABLE_SHIFT
+from translator.translation import PAGES_SYMBOL
 
-PAGES_SYMBOL = "region_pages"
 IN_SLOT = 1
 """Added to the address of an instruction in a delay slot, which the exit routines get."""
 

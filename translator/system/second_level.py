@@ -12,12 +12,11 @@ from __future__ import annotations
 from typing import Final
 
 from translator.ir import IrValue
-from translator.state import SECOND_LEVEL_SIZE
+from translator.state import SECOND_LEVEL_EMPTY, SECOND_LEVEL_SIZE
 from translator.system.routine import Routine, argument
 
 GLOBAL: Final = 0x100
 """In a key, in place of the ASID."""
-EMPTY: Final = 0xFFFF_FFFF
 _WAYS: Final = 2
 
 
@@ -63,9 +62,9 @@ def _insert() -> str:
     key, origin = argument(r, "key"), argument(r, "origin")
     r.call_for_effect("second_drop", key)
     first = _first_way(key)
-    is_taken = r.element("second_hi", first).ne(EMPTY)
+    is_taken = r.element("second_hi", first).ne(SECOND_LEVEL_EMPTY)
     number = is_taken.select(first + 1, first)
-    with r.when(r.element("second_hi", number).ne(EMPTY)):
+    with r.when(r.element("second_hi", number).ne(SECOND_LEVEL_EMPTY)):
         r.call_for_effect("second_remove", number)
     r.set_element("second_hi", number, key)
     r.set_element("second_lo0", number, argument(r, "low0"))
@@ -91,7 +90,7 @@ def _remove() -> str:
     previous = r.element("second_previous", number)
     r.set_element("second_next", previous.zext(32), following)
     r.set_element("second_previous", following.zext(32), previous)
-    r.set_element("second_hi", number, r.constant(EMPTY, 32))
+    r.set_element("second_hi", number, r.constant(SECOND_LEVEL_EMPTY, 32))
     is_global = (key & GLOBAL).ne(0)
     compared = is_global.select(r.constant(0xFFFF_E000, 32), r.constant(0xFFFF_E0FF, 32))
     r.call_for_effect("tlb_zap", key & 0xFFFF_E0FF, compared)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from translator.state import SECOND_LEVEL_SIZE, CpuState
-from translator.system.second_level import EMPTY, GLOBAL
+from translator.state import SECOND_LEVEL_EMPTY, SECOND_LEVEL_SIZE, CpuState
+from translator.system.second_level import GLOBAL
 
-__all__ = ["EMPTY", "GLOBAL", "SecondLevel"]
+__all__ = ["GLOBAL", "SecondLevel"]
 
 _VPN2: Final = 0xFFFF_E000
 
@@ -40,9 +40,9 @@ class SecondLevel:
         state = self._state
         self.drop(key)
         number = _first_way(key)
-        if state.second_hi[number] != EMPTY:
+        if state.second_hi[number] != SECOND_LEVEL_EMPTY:
             number += 1
-            if state.second_hi[number] != EMPTY:
+            if state.second_hi[number] != SECOND_LEVEL_EMPTY:
                 self._remove(number)
         state.second_hi[number], state.second_lo0[number], state.second_lo1[number] = key, low0, low1
         head = SECOND_LEVEL_SIZE + origin
@@ -74,4 +74,4 @@ class SecondLevel:
         state = self._state
         following, previous = state.second_next[number], state.second_previous[number]
         state.second_next[previous], state.second_previous[following] = following, previous
-        state.second_hi[number] = EMPTY
+        state.second_hi[number] = SECOND_LEVEL_EMPTY
