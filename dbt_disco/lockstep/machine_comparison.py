@@ -12,8 +12,7 @@ from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.reference.timer import InstructionTimer
 from translator.cp0_registers import CP0_REGISTERS
 from translator.float_unit import read_fcsr
-from translator.state import OFFSET, SECOND_LEVEL_SIZE, TLB_SIZE, CpuState
-from translator.system.second_level import EMPTY
+from translator.state import OFFSET, SECOND_LEVEL_EMPTY, SECOND_LEVEL_SIZE, TLB_SIZE, CpuState
 
 _CP0_FIELDS: Final = tuple(register.field for register in CP0_REGISTERS)
 _SCALARS: Final = (
@@ -81,7 +80,7 @@ def translations_by_name(state: CpuState) -> dict[str, int]:
     """The TLB's entries, and those of the second level that are used."""
     values = {f"{name}[{index}]": getattr(state, name)[index] for index in range(TLB_SIZE) for name in _TLB}
     for number, key in enumerate(state.second_hi):
-        if key != EMPTY:
+        if key != SECOND_LEVEL_EMPTY:
             names = (*_SECOND_LEVEL, *_RINGS)
             values |= {f"{name}[{number}]": getattr(state, name)[number] for name in names}
     for number in range(SECOND_LEVEL_SIZE, SECOND_LEVEL_SIZE + TLB_SIZE):

@@ -12,8 +12,7 @@ from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
 from runtime.addresses import MACHINE_PAGE_SHIFT
 from translator.cp0_registers import CP0_REGISTERS, EntryLo
 from translator.decode import REGISTER_NAMES
-from translator.state import CpuState
-from translator.system.second_level import EMPTY
+from translator.state import SECOND_LEVEL_EMPTY, CpuState
 
 _IN_A_ROW: Final = 4
 _NEVER_MATCHES: Final = 0xFFFF_FFFF
@@ -45,7 +44,7 @@ def tlb_text(virtual_machine: VirtualMachine) -> str:
     """The entries that can match, and how many the second level holds."""
     state = virtual_machine.vcpu.state
     lines = list(_tlb_lines(state)) or ["no entry is in use"]
-    second = sum(1 for key in state.second_hi if key != EMPTY)
+    second = sum(1 for key in state.second_hi if key != SECOND_LEVEL_EMPTY)
     return "\n".join([*lines, f"wired {state.wired}; in the second level: {second} entries"]) + "\n"
 
 
