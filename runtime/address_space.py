@@ -176,6 +176,7 @@ class AddressSpace:
         for region in self.regions.overlapping(address, end):
             first, last = max(address, region.start), min(end, region.end)
             self._set_flags(first, last, protection | (FILE if region.is_file else 0))
+            self._watch_aliases(region.part(first, last))
 
     def find_free(self, length: int, hint: int = 0) -> int:
         """The address of `length` free bytes: `hint` if they are free there, else searched from the top."""
@@ -262,10 +263,16 @@ class AddressSpace:
 
     def mark_code(self, page: int) -> None:
         """Note that code of this page (a page number) has been decoded: the host makes it read-only."""
-        flags = self._flags[page]
-        if flags & CODE:
+        if self._flags[page] & CODE:
             return
-        if flags & WRITE:
+        self._watch_stores(page)
+        for alias in self._aliases(page):
+            self._watch_stores(alias)
+
+    def _watch_stores(self, page: int) -> None:
+        """Set CODE; where the guest may write, the host may no more."""
+        flags = self._flags[page]
+        if flags & WRITE and not flags & CODE:
             host_memory.protect_memory(self.base + (page << PAGE_SHIFT), PAGE_SIZE, PROT_READ)
         self._flags[page] = flags | CODE
 
@@ -280,6 +287,31 @@ class AddressSpace:
                     host_memory.protect_memory(
                         self.base + (page << PAGE_SHIFT), PAGE_SIZE, PROT_READ | PROT_WRITE
                     )
+                self.unmark_aliases(page)
+
+    def unmark_aliases(self, page: int) -> None:
+        """The page has been written to: drop what was derived from the same file page where it is mapped otherwise."""
+        for alias in self._aliases(page):
+            if self._flags[alias] & CODE:
+                self.unmark_code(alias, alias)
+
+    def _aliases(self, page: int) -> list[int]:
+        """The other pages that show the same page of a file. (A private one that has been written to does not any
+        more; that it is taken for an alias costs a little speed.)"""
+        if not self._flags[page] & FILE:
+            return []
+        region = self.regions.find(page << PAGE_SHIFT)
+        if region is None:
+            return []
+        offset = region.offset + (page << PAGE_SHIFT) - region.start
+        pages = [
+            other.start + offset - other.offset >> PAGE_SHIFT
+            for other in self.regions
+            if (other.device, other.inode) == (region.device, region.inode)
+            and other.offset <= offset < other.offset + other.end - other.start
+            and (other.shared or region.shared)
+        ]
+        return [alias for alias in pages if alias != page]
 
     def prepare_write(self, address: int, length: int) -> None:
         """Make the range writable for the host kernel as far as the guest may write there."""
@@ -410,10 +442,25 @@ class AddressSpace:
         flags = region.protection | (FILE if region.is_file else 0)
         if not keep_code:
             self._set_flags(region.start, region.end, flags)
+            self._watch_aliases(region)
             return
         for page in range(region.start >> PAGE_SHIFT, region.end >> PAGE_SHIFT):
             self._flags[page] = flags | (self._flags[page] & CODE)
         self.version += 1
+
+    def _watch_aliases(self, region: Region) -> None:
+        """Watch the stores to pages of a new mapping whose file page holds decoded code in another one."""
+        if not region.shared or not region.is_file:
+            return
+        for other in self.regions:
+            same_file = (other.device, other.inode) == (region.device, region.inode)
+            if not same_file or not self._has_code(other.start, other.end):
+                continue
+            distance = region.start - region.offset - (other.start - other.offset)
+            for page in range(other.start >> PAGE_SHIFT, other.end >> PAGE_SHIFT):
+                alias = (page << PAGE_SHIFT) + distance
+                if self._flags[page] & CODE and region.start <= alias < region.end:
+                    self._watch_stores(alias >> PAGE_SHIFT)
 
     def _set_flags(self, start: int, end: int, flags: int) -> None:
         first = start >> PAGE_SHIFT

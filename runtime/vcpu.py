@@ -489,6 +489,7 @@ class Vcpu:
         state.dirty_count = 0
         for page in pages:
             self._code_changed(page, page)
+            self.address_space.unmark_aliases(page)
 
     def _bottom_mapped(self) -> None:
         self.precise_faults = True  # which includes that addresses wrap around

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
 
-from runtime.address_space import READ, WRITE
+from runtime.address_space import EXEC, READ, WRITE, AddressSpace
 from runtime.vcpu import Vcpu
-from tests.runtime.native_guest import CODE, DATA, guest
+from tests.runtime.native_guest import CODE, DATA, guest, words
 from translator.state import ExceptionCode, Stop
 
 COUNT_DOWN = """
@@ -192,3 +193,53 @@ def test_addresses_that_wrap_around_fault(engine: str, base: int, reported: int)
             state.gpr[8] = 0
         assert vcpu.run() is Stop.MEMORY_FAULT
         assert state.bad_virtual_address == reported
+
+
+ALIASED = """
+    addiu r2, r2, 1      # becomes addiu r2, r2, 2
+    addiu r4, r4, -1
+    bne r4, r0, -3
+    nop
+    sw r6, 0(r5)         # through the other mapping
+    addiu r4, r4, 100
+    addiu r5, r5, 0
+    bne r7, r0, -8
+    addiu r7, r7, -1
+    break
+"""
+
+
+@pytest.mark.parametrize("engine", ["auto", "interpreter", "translator"])
+@pytest.mark.parametrize("is_late", [False, True], ids=["mapped before", "mapped later"])
+def test_a_store_through_another_mapping_of_the_code(engine: str, is_late: bool) -> None:
+    descriptor = os.memfd_create("code")
+    os.write(descriptor, words(ALIASED).ljust(4096, b"\0"))
+    space = AddressSpace()
+    space.map_file(CODE, 4096, READ | EXEC, descriptor, 0, shared=True)
+    if not is_late:
+        space.map_file(DATA, 4096, READ | WRITE, descriptor, 0, shared=True)
+    vcpu = Vcpu(space, engine=engine, use_cache=False)
+    state = vcpu.state
+    state.pc, state.gpr[4], state.gpr[5], state.gpr[7] = CODE, 10_000, DATA, 0
+    if is_late:
+        vcpu.state.gpr[5] = 0x60_0000
+        space.map_anonymous(0x60_0000, 4096, READ | WRITE)
+        assert vcpu.run() is Stop.EXCEPTION
+        assert state.gpr[2] == 10_000
+        space.map_file(DATA, 4096, READ | WRITE, descriptor, 0, shared=True)
+        state.pc, state.gpr[2], state.gpr[4], state.gpr[5], state.gpr[7] = CODE, 0, 10_000, DATA, 0
+    state.gpr[6], state.gpr[7] = int.from_bytes(words("addiu r2, r2, 2"), "little"), 1
+    if engine == "auto":
+        until = time.monotonic() + 30
+        while not vcpu.translations.counts.installed:
+            assert time.monotonic() < until
+            state.pc, state.gpr[2], state.gpr[4], state.gpr[5], state.gpr[7] = CODE, 0, 10_000, 0x60_0000, 0
+            if not space.regions.find(0x60_0000):
+                space.map_anonymous(0x60_0000, 4096, READ | WRITE)
+            assert vcpu.run() is Stop.EXCEPTION
+        state.pc, state.gpr[2], state.gpr[4], state.gpr[5], state.gpr[7] = CODE, 0, 10_000, DATA, 1
+    assert vcpu.run() is Stop.EXCEPTION
+    vcpu.close()
+    space.close()
+    os.close(descriptor)
+    assert state.gpr[2] == 10_000 + 2 * 100
