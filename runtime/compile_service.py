@@ -1,7 +1,8 @@
 """The main process's side of the compile worker: a thread that feeds it and collects what it compiles.
 
-The worker is started when something is hot for the first time. If it dies, what was hot stays in tier 0 and a new
-worker is started for the next request, a few times.
+The worker is started when something is hot for the first time. If it dies, a new one tries the same request
+cautiously; what that one dies of as well stays in tier 0. Workers that die without having done anything are
+started a few times.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from runtime.worker_process import WorkerProcess
 from translator.translation import Translation
 from translator.worker_messages import Extent, receive, send
 
-_MAX_STARTS: Final = 4
+_MAX_VAIN_STARTS: Final = 4
 
 
 class GuestCode(Protocol):
@@ -68,7 +69,8 @@ class CompileService:
         self._covered: set[tuple[int, int]] = set()
         self._thread: threading.Thread | None = None
         self._worker: WorkerProcess | None = None
-        self._starts = 0
+        self._vain_starts = 0
+        """Workers started since one did its work."""
         self._closing = False
         self.failures: list[str] = []
         """What went wrong in the worker, for `--stats`."""
@@ -91,7 +93,7 @@ class CompileService:
     @property
     def is_dead(self) -> bool:
         """Whether the worker has died so often that there will be no other."""
-        return self._starts == _MAX_STARTS and self._worker is None
+        return self._vain_starts == _MAX_VAIN_STARTS and self._worker is None
 
     def forget_covered(self) -> None:
         """Regions have been dropped."""
@@ -143,11 +145,11 @@ class CompileService:
             except (OSError, EOFError, ValueError, TypeError) as error:
                 if self._closing:
                     return
-                self.failures.append(f"the compile worker ended: {str(error) or type(error).__name__}")
-                self._drop_worker()
+                reason = self._drop_worker() or str(error) or type(error).__name__
                 if request.is_first_try:  # perhaps it was not this request that killed it
                     self._waiting.append(request._replace(is_first_try=False))
                     continue
+                self.failures.append(f"the compile worker died of the region at {request.seed:#x}: {reason}")
             except TranslatorFailed as error:
                 self.failures.append(str(error))
             if translation is not None:
@@ -170,29 +172,35 @@ class CompileService:
         worker = self._started_worker()
         if worker is None:
             return None
-        send(worker.stdin, ("translate", request.seed, request.flags, int(request.extent)))
+        cautious = not request.is_first_try
+        send(worker.stdin, ("translate", request.seed, request.flags, int(request.extent), cautious))
         while True:
             kind, content = receive(worker.stdout)
             if kind == "page":
                 send(worker.stdin, request.code.code_page(content))
-            elif kind == "failed":
+                continue
+            self._vain_starts = 0
+            if kind == "failed":
                 raise TranslatorFailed(content)
-            else:
-                return Translation.from_bytes(content) if content is not None else None
+            return Translation.from_bytes(content) if content is not None else None
 
     def _started_worker(self) -> WorkerProcess | None:
         if self._worker is not None and self._worker.has_ended():
             self._drop_worker()
         if self._worker is None:
-            if self._starts == _MAX_STARTS:
+            if self._vain_starts == _MAX_VAIN_STARTS:
                 return None
-            self._starts += 1
+            self._vain_starts += 1
             self._worker = self._start_process([sys.executable, "-m", "translator.worker"])
         return self._worker
 
-    def _drop_worker(self) -> None:
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker.wait()
-            self._worker.close()
-            self._worker = None
+    def _drop_worker(self) -> str:
+        """End it; its last words."""
+        if self._worker is None:
+            return ""
+        self._worker.kill()
+        self._worker.wait()
+        words = self._worker.last_words()
+        self._worker.close()
+        self._worker = None
+        return words

@@ -20,7 +20,17 @@ from runtime.host_faults import function_address
 
 ROUTINE: Final = "start_worker"
 _FUNCTIONS: Final = ("clone", "sigprocmask", "dup2", "execve", "_exit")
-_ARGUMENTS: Final = ("stack", "no_signals", "input", "output", "path", "arguments", "environment", "pid")
+_ARGUMENTS: Final = (
+    "stack",
+    "no_signals",
+    "input",
+    "output",
+    "errors",
+    "path",
+    "arguments",
+    "environment",
+    "pid",
+)
 _CLONE_VM: Final = 0x100
 _CLONE_VFORK: Final = 0x4000
 _AS_VFORK: Final = _CLONE_VM | _CLONE_VFORK
@@ -51,9 +61,12 @@ define internal i32 @execute_worker(ptr %table) nounwind {{
   %input.number = trunc i64 %input.wide to i32
   %output.wide = ptrtoint ptr %output to i64
   %output.number = trunc i64 %output.wide to i32
+  %errors.wide = ptrtoint ptr %errors to i64
+  %errors.number = trunc i64 %errors.wide to i32
   %masked = call i32 %sigprocmask(i32 {int(signal.SIG_SETMASK)}, ptr %no_signals, ptr null)
   %moved.0 = call i32 %dup2(i32 %input.number, i32 0)
   %moved.1 = call i32 %dup2(i32 %output.number, i32 1)
+  %moved.2 = call i32 %dup2(i32 %errors.number, i32 2)
   %failed = call i32 %execve(ptr %path, ptr %arguments, ptr %environment)
   call void %_exit(i32 127)
   unreachable
@@ -66,6 +79,7 @@ _ENDED: Final = -1
 """In place of the descriptor of the process."""
 _STACK_SIZE: Final = 1 << 16
 _SIGNAL_SET_SIZE: Final = 128
+_LAST_WORDS: Final = 4096
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _libc.clone.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
@@ -78,12 +92,13 @@ class WorkerProcess:
         """`routine`: host address of ROUTINE. OSError if the host has no room for another process."""
         child_input, to_child = map(out_of_the_way, os.pipe())
         from_child, child_output = map(out_of_the_way, os.pipe())
+        self._errors = out_of_the_way(os.memfd_create("worker errors"))
         try:
-            self.pid: Final = _start(routine, command, child_input, child_output)
+            self.pid: Final = _start(routine, command, child_input, child_output, self._errors)
             """Its process number."""
         except OSError:
-            close_own(to_child)
-            close_own(from_child)
+            for descriptor in (to_child, from_child, self._errors):
+                close_own(descriptor)
             raise
         finally:
             close_own(child_input)
@@ -109,6 +124,12 @@ class WorkerProcess:
         if self._process != _ENDED:
             self._ends_within(None)
 
+    def last_words(self) -> str:
+        """The last line that it wrote on its standard error, which nobody else sees."""
+        size = os.fstat(self._errors).st_size
+        written = os.pread(self._errors, _LAST_WORDS, max(size - _LAST_WORDS, 0))
+        return (written.decode(errors="replace").strip().splitlines() or [""])[-1]
+
     def _ends_within(self, milliseconds: int | None) -> bool:
         poll = select.poll()
         poll.register(self._process, select.POLLIN)
@@ -116,13 +137,13 @@ class WorkerProcess:
 
     def close(self) -> None:
         """When nobody uses the process any more."""
-        for descriptor in (self.stdin.fileno(), self.stdout.fileno(), self._process):
+        for descriptor in (self.stdin.fileno(), self.stdout.fileno(), self._errors, self._process):
             if descriptor in own_descriptors:
                 close_own(descriptor)
         self._process = _ENDED
 
 
-def _start(routine: int, command: list[str], child_input: int, child_output: int) -> int:
+def _start(routine: int, command: list[str], child_input: int, child_output: int, child_errors: int) -> int:
     arguments = [os.fsencode(word) for word in command]
     environment = [name + b"=" + value for name, value in os.environb.items()]
     stacks = ctypes.create_string_buffer(2 * _STACK_SIZE)
@@ -136,6 +157,7 @@ def _start(routine: int, command: list[str], child_input: int, child_output: int
         "no_signals": ctypes.addressof(no_signals),
         "input": child_input,
         "output": child_output,
+        "errors": child_errors,
         "path": ctypes.cast(argument_array, ctypes.POINTER(ctypes.c_void_p))[0],
         "arguments": ctypes.addressof(argument_array),
         "environment": ctypes.addressof(environment_array),

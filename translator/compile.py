@@ -6,6 +6,8 @@ interpreter's object code is not in the disk cache.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -50,6 +52,20 @@ def host_key() -> str:
     """Names the code generator and the host CPU: object code is good only where both agree."""
     features = llvm.get_host_cpu_features().flatten()
     return f"{llvm.llvm_version_info} {llvm.get_host_cpu_name()} {features}"
+
+
+@contextmanager
+def no_coalescing() -> Iterator[None]:
+    """Compile without LLVM's register coalescer, which ends the process on a few valid functions.
+
+    "Instruction is reading nonexistent value": llvm-project issues 202263 and 220302, mended in LLVM 23. The code
+    has more moves, and is otherwise the same.
+    """
+    llvm.set_option("dbt-disco", "-join-liveintervals=false")
+    try:
+        yield
+    finally:
+        llvm.set_option("dbt-disco", "-join-liveintervals=true")
 
 
 def compile_ir(

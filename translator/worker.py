@@ -1,7 +1,8 @@
 """The compile worker: `python -m translator.worker`, one request at a time over standard input and output.
 
 Messages, framed by `translator.worker_messages`:
-  → ("translate", seed, mode flags, Extent)      translate the region of this hot address
+  → ("translate", seed, mode flags, Extent, cautious)   translate the region of this hot address
+                                                 (cautious: a worker has died of it already)
   ← ("page", number)                             the worker needs a page of guest code …
   → (code, counters, writable, entries) or None  … and gets its bytes, counters, and where regions are entered
   ← ("translation", bytes or None)               the answer; None: there is nothing to translate
@@ -18,10 +19,11 @@ import signal
 import struct
 import sys
 import traceback
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, BinaryIO
 
-from translator.compile import compile_ir
+from translator.compile import compile_ir, no_coalescing
 from translator.decode import decode
 from translator.float_mode import without_reserved_pairs
 from translator.region import Profile, Region, discover, follows_branch
@@ -127,7 +129,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until the other side closes."""
     while True:
         try:
-            _, seed, flags, extent = receive(requests)
+            _, seed, flags, extent, cautious = receive(requests)
         except EOFError:
             return
         mode = Mode(*flags)
@@ -148,7 +150,9 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             warm = SYSTEM_WARM if mode.system else Profile.warm
             profile = Profile(word, code.heat, warm=warm, decode=decoder, has_region=code.is_entry)
         try:
-            send(answers, ("translation", translate(seed, mode, code, profile)))
+            with no_coalescing() if cautious else nullcontext():
+                translation = translate(seed, mode, code, profile)
+            send(answers, ("translation", translation))
         except (EOFError, BrokenPipeError):
             return
         except Exception:  # the other side reports it: a translator bug must not go unseen

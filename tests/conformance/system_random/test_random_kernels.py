@@ -45,6 +45,12 @@ def check(engine: Engine, seed: int, instructions: int, big_endian: bool) -> int
         follower.close()
 
 
+@pytest.mark.parametrize("seed", [131])
+def test_kernels_that_once_failed(seed: int) -> None:
+    """131: LLVM's register coalescer ends the process on one of its regions."""
+    check("translator", seed, LONG, big_endian=False)
+
+
 def check_many(engine: Engine, seeds: range, instructions: int, big_endian: bool) -> None:
     translated = sum(check(engine, seed, instructions, big_endian) for seed in seeds)
     least = instructions * len(seeds) // 20 if engine == "translator" else 0
