@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import queue
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
-from runtime.worker_process import WorkerProcess
+from runtime.worker_process import WorkerProcess, worker_command
 from translator.translation import Translation
 from translator.worker_messages import Extent, receive, send
 
@@ -173,7 +172,7 @@ class CompileService:
         if worker is None:
             return None
         cautious = not request.is_first_try
-        send(worker.stdin, ("translate", request.seed, request.flags, int(request.extent), cautious))
+        send(worker.stdin, ("translate", cautious, request.seed, request.flags, int(request.extent)))
         while True:
             kind, content = receive(worker.stdout)
             if kind == "page":
@@ -191,7 +190,7 @@ class CompileService:
             if self._vain_starts == _MAX_VAIN_STARTS:
                 return None
             self._vain_starts += 1
-            self._worker = self._start_process([sys.executable, "-m", "translator.worker"])
+            self._worker = self._start_process(worker_command())
         return self._worker
 
     def _drop_worker(self) -> str:

@@ -13,6 +13,8 @@ import errno
 import os
 import select
 import signal
+import sys
+from pathlib import Path
 from typing import BinaryIO, Final
 
 from runtime.host_descriptors import close_own, out_of_the_way, own_descriptors
@@ -83,6 +85,16 @@ _LAST_WORDS: Final = 4096
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _libc.clone.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
+
+
+def worker_command() -> list[str]:
+    """What runs `translator.worker`: this installation's, also in a directory with a `translator` of its own.
+
+    `python -m` would look in the working directory first, which is the guest's to choose.
+    """
+    where = str(Path(__file__).resolve().parents[1])
+    script = f"import sys; sys.path.append({where!r}); from translator.worker import main; main()"
+    return [sys.executable, "-P", "-c", script]
 
 
 class WorkerProcess:

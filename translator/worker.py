@@ -1,11 +1,13 @@
-"""The compile worker: `python -m translator.worker`, one request at a time over standard input and output.
+"""The compile worker: a process that answers one request at a time over standard input and output.
 
 Messages, framed by `translator.worker_messages`:
-  → ("translate", seed, mode flags, Extent, cautious)   translate the region of this hot address
+  → ("translate", cautious, seed, mode flags, Extent)   translate the region of this hot address
                                                  (cautious: a worker has died of it already)
   ← ("page", number)                             the worker needs a page of guest code …
   → (code, counters, writable, entries) or None  … and gets its bytes, counters, and where regions are entered
   ← ("translation", bytes or None)               the answer; None: there is nothing to translate
+  → ("list", cautious, IR)                       compile IR for a reader …
+  ← ("listing", (optimised IR, host assembly))   … and show what comes of it
   ← ("failed", text)                             the translator has a bug; the text says which
 A process of its own, since LLVM holds a lock while it compiles and ends the process when it is unhappy.
 """
@@ -125,34 +127,47 @@ def _stretches(words: dict[int, int], order: Any) -> list[tuple[int, bytes]]:
     return [(start, bytes(code)) for start, code in stretches]
 
 
+def _translation(
+    requests: BinaryIO, answers: BinaryIO, seed: int, flags: tuple[bool, ...], extent: int
+) -> bytes | None:
+    mode = Mode(*flags)
+    code = _GuestCode(requests, answers, mode.big_endian)
+    word = code.word if mode.wide_fpu else without_reserved_pairs(code.word)
+    decoder = decode_in_region if mode.system else decode
+    if extent == Extent.STATIC:
+        profile = Profile(word, code.heat, warm=0, max_instructions=STATIC_INSTRUCTIONS, decode=decoder)
+    elif extent == Extent.GLUE:
+        profile = Profile(
+            word,
+            code.heat,
+            is_entry=code.is_entry,
+            max_instructions=GLUE_INSTRUCTIONS,
+            decode=decoder,
+        )
+    else:
+        warm = SYSTEM_WARM if mode.system else Profile.warm
+        profile = Profile(word, code.heat, warm=warm, decode=decoder, has_region=code.is_entry)
+    return translate(seed, mode, code, profile)
+
+
+def _listing(ir: str) -> tuple[str | None, str | None]:
+    compiled = compile_ir(ir, listing=True)
+    return compiled.optimised_ir, compiled.assembly
+
+
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until the other side closes."""
     while True:
         try:
-            _, seed, flags, extent, cautious = receive(requests)
+            kind, cautious, *content = receive(requests)
         except EOFError:
             return
-        mode = Mode(*flags)
-        code = _GuestCode(requests, answers, mode.big_endian)
-        word = code.word if mode.wide_fpu else without_reserved_pairs(code.word)
-        decoder = decode_in_region if mode.system else decode
-        if extent == Extent.STATIC:
-            profile = Profile(word, code.heat, warm=0, max_instructions=STATIC_INSTRUCTIONS, decode=decoder)
-        elif extent == Extent.GLUE:
-            profile = Profile(
-                word,
-                code.heat,
-                is_entry=code.is_entry,
-                max_instructions=GLUE_INSTRUCTIONS,
-                decode=decoder,
-            )
-        else:
-            warm = SYSTEM_WARM if mode.system else Profile.warm
-            profile = Profile(word, code.heat, warm=warm, decode=decoder, has_region=code.is_entry)
         try:
             with no_coalescing() if cautious else nullcontext():
-                translation = translate(seed, mode, code, profile)
-            send(answers, ("translation", translation))
+                if kind == "list":
+                    send(answers, ("listing", _listing(*content)))
+                else:
+                    send(answers, ("translation", _translation(requests, answers, *content)))
         except (EOFError, BrokenPipeError):
             return
         except Exception:  # the other side reports it: a translator bug must not go unseen

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dbt_disco.command_error import CommandError
+from dbt_disco.engine import native_vcpu
 from dbt_disco.linux.load_error import LoadError
 
 if TYPE_CHECKING:
     from dbt_disco.argument_parser import ArgumentParser
     from dbt_disco.dump.guest_code import GuestCode
     from dbt_disco.dump.listing import Listing
+    from dbt_disco.dump.listing_compiler import ListingCompiler
     from dbt_disco.dump.symbols import SymbolTable
     from dbt_disco.linux_guest import LinuxGuest
     from translator.region import Region
@@ -66,6 +68,7 @@ def add_parser(subparsers: Any) -> ArgumentParser:
 def execute(options: Any) -> int:
     """Write the listings to standard output as they are made."""
     from dbt_disco.dump.guest_code import GuestCode
+    from dbt_disco.dump.listing_compiler import ListingCompiler
     from dbt_disco.dump.symbols import code_sections, load_bias, read_symbols
 
     guest = _load(options)
@@ -78,11 +81,19 @@ def execute(options: Any) -> int:
     if options.hot:
         _profile(guest)
         code.take_profile()
-    listings = _listings(code, symbols, sections, guest, options)
-    if options.format == "json":
-        _write_json(os.fsdecode(path), listings)
-    else:
-        _write_text(listings)
+    native = native_vcpu(guest.vcpu)
+    assert native is not None
+    compiler = ListingCompiler(native.native.start_process)
+    try:
+        listings = _listings(
+            code, symbols, _regions(code, symbols, sections, options), guest, compiler, options
+        )
+        if options.format == "json":
+            _write_json(os.fsdecode(path), listings)
+        else:
+            _write_text(listings)
+    finally:
+        compiler.close()
     guest.close()
     return 0
 
@@ -130,8 +141,9 @@ def _output_to_errors() -> Iterator[None]:
 def _listings(
     code: GuestCode,
     symbols: SymbolTable,
-    sections: list[tuple[int, int]],
+    regions: Iterator[Region],
     guest: LinuxGuest,
+    compiler: ListingCompiler,
     options: Any,
 ) -> Iterator[Listing]:
     from dbt_disco.dump.listing import STAGES, make_listing
@@ -139,8 +151,8 @@ def _listings(
 
     mode = Mode(big_endian=guest.vcpu.big_endian, wide_fpu=guest.vcpu.wide_fpu)
     stages = options.stage or list(STAGES)
-    for region in _regions(code, symbols, sections, options):
-        yield make_listing(code, region, mode, stages, symbols.name_of(region.seed))
+    for region in regions:
+        yield make_listing(code, region, mode, stages, symbols.name_of(region.seed), compiler)
 
 
 def _regions(

@@ -19,6 +19,8 @@ def as_json(listing: Listing) -> dict[str, Any]:
     }
     if listing.executed is not None:
         result["executed"] = listing.executed
+    if listing.failure is not None:
+        result["failure"] = listing.failure
     return result
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dbt_disco.dump.guest_code import GuestCode
-from translator.compile import compile_ir
+from dbt_disco.dump.listing_compiler import CompilationFailed, ListingCompiler
 from translator.decode import disassemble
 from translator.region import Profile, Region, discover
 from translator.region_ir import emit_region
@@ -43,6 +43,8 @@ class Listing:
     stages: dict[str, list[Line]]
     executed: int | None
     """Instructions executed in it, if the program was profiled."""
+    failure: str | None = None
+    """Why LLVM cannot compile it, if that is so: it has no code of its own then, and runs in the interpreter."""
 
     def addresses(self) -> list[int]:
         """Its guest instructions, in order."""
@@ -56,9 +58,12 @@ def find_region(code: GuestCode, seed: int) -> Region | None:
     return discover(seed, Profile(code.word, code.heat, warm=0, max_instructions=STATIC_INSTRUCTIONS))
 
 
-def make_listing(code: GuestCode, region: Region, mode: Mode, stages: list[str], symbol: str) -> Listing:
+def make_listing(
+    code: GuestCode, region: Region, mode: Mode, stages: list[str], symbol: str, compiler: ListingCompiler
+) -> Listing:
     """Translate a region and keep what the stages show."""
-    found: dict[str, list[tuple[int | None, str]]] = {}
+    found: dict[str, list[tuple[int | None, str]]] = {stage: [] for stage in STAGES if stage in stages}
+    failure = None
     if "guest" in stages:
         found["guest"] = [
             (pc, f"{word:08x}  {disassemble(word, pc)}") for pc, word in sorted(region.words().items())
@@ -67,13 +72,17 @@ def make_listing(code: GuestCode, region: Region, mode: Mode, stages: list[str],
         text = emit_region(region, mode, source_lines=True).text
         found["ir"] = ir_lines(text)
         if "opt" in stages or "host" in stages:
-            compiled = compile_ir(text, listing=True)
-            found["opt"] = ir_lines(compiled.optimised_ir or "")
-            found["host"] = assembly_lines(compiled.assembly or "")
+            try:
+                compiled = compiler.compile(text)
+                found["opt"] = ir_lines(compiled.optimised_ir)
+                found["host"] = assembly_lines(compiled.assembly)
+            except CompilationFailed as error:
+                failure = str(error)
     executions = {pc: code.executions(pc) for pc in region.words()} if code.is_profiled else {}
     lines = {
         stage: [Line(pc, text, executions.get(pc) if pc is not None else None) for pc, text in found[stage]]
         for stage in STAGES
         if stage in stages
     }
-    return Listing(region, symbol, lines, sum(executions.values()) if code.is_profiled else None)
+    executed = sum(executions.values()) if code.is_profiled else None
+    return Listing(region, symbol, lines, executed, failure)

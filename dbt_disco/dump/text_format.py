@@ -20,6 +20,8 @@ def _headline(listing: Listing) -> Iterator[str]:
     executed = f", {listing.executed:,} executed" if listing.executed is not None else ""
     yield f"region {region.seed:08x}{name}: {len(region.words())} instructions in {len(region.blocks)} blocks{executed}"
     yield f"entries: {' '.join(f'{pc:08x}' for pc in region.entries)}"
+    if listing.failure is not None:
+        yield f"not compiled, always interpreted: {listing.failure}"
 
 
 def _body(listing: Listing) -> Iterator[str]:

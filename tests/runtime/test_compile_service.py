@@ -19,7 +19,7 @@ WORKER = textwrap.dedent("""
     from translator.worker_messages import receive, send
     DIES, DIES_AT_FIRST = 0x1000, 0x2000
     while True:
-        _, seed, _, _, cautious = receive(sys.stdin.buffer)
+        _, cautious, seed, _, _ = receive(sys.stdin.buffer)
         if seed == DIES or seed == DIES_AT_FIRST and not cautious:
             print("something else", f"Assertion {seed:#x} failed.", sep="\\n", file=sys.stderr, flush=True)
             os.abort()

@@ -8,10 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
 
 from runtime.host_descriptors import own_descriptors
 from runtime.native_code import native_code
-from runtime.worker_process import WorkerProcess
+from runtime.worker_process import WorkerProcess, worker_command
+from translator.worker_messages import receive, send
 
 ECHO = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read(5)); sys.stdout.flush(); sys.stdin.read()"
 SHOW_SIGNALS = (
@@ -72,3 +76,20 @@ def test_a_program_that_does_not_exist_ends_at_once() -> None:
     started.wait()
     assert started.stdout.read() == b""
     started.close()
+
+
+def test_the_working_directory_is_not_where_the_worker_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the guest's, and may hold anything."""
+    for name in ("translator", "struct", "llvmlite"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    worker = native_code(False).start_process(worker_command())
+    try:
+        send(worker.stdin, ("list", False, "define void @nothing() { ret void }"))
+        assert receive(worker.stdout)[0] == "listing", worker.last_words()
+    finally:
+        worker.kill()
+        worker.wait()
+        worker.close()
