@@ -91,6 +91,8 @@ SECOND_LEVEL_SIZE: Final = 4096
 """Entries of the second-level TLB."""
 SECOND_LEVEL_EMPTY: Final = 0xFFFF_FFFF
 """In `second_hi`, of an entry that holds nothing."""
+COLLECTED_SIZE: Final = 256
+"""Bytes stored to a device that are delivered together (`translator.system.direct_registers`)."""
 FLOAT_PLAN_SIZE: Final = 16
 """FPU operations in a row whose results may wait for one check."""
 FLOAT_VALUES: Final = 4 * FLOAT_PLAN_SIZE
@@ -225,6 +227,15 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("kernel_half_owner", ctypes.c_uint32, "ASID + 1 that some kernel slots are right for, 0: all ASIDs"),
     ("page_entries_base", ctypes.c_uint64, "host address of the predecoded entries of machine page 0"),
     ("has_privileged_page", ctypes.c_uint32, "1: the privileged-register page exists"),
+    ("lb_handler", ctypes.c_uint32, "handler offset of lb"),
+    ("lbu_handler", ctypes.c_uint32, "handler offset of lbu"),
+    ("sb_handler", ctypes.c_uint32, "handler offset of sb"),
+    ("direct_load_at", ctypes.c_uint32, "physical address of the register that native code loads itself"),
+    ("direct_load_value", ctypes.c_uint32, "what it gives"),
+    ("direct_store_at", ctypes.c_uint32, "physical address of the register to which stores are collected"),
+    ("collected_count", ctypes.c_uint32, "bytes in collected"),
+    ("collected", ctypes.c_uint8 * COLLECTED_SIZE, "bytes that were stored there, not yet delivered"),
+    ("direct_accesses", ctypes.c_uint64, "loads and stores of devices' registers that native code has done"),
     ("lw_handler", ctypes.c_uint32, "handler offset of lw"),
     ("sw_handler", ctypes.c_uint32, "handler offset of sw"),
     ("rewrites_privileged_page", ctypes.c_uint32, "1: native code does accesses to that page, as moves"),

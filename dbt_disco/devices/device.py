@@ -63,6 +63,22 @@ class GuestMemory(Protocol):
         """Take back whole pages that the guest says it does not use (ballooning); they read as zero afterwards."""
 
 
+class DirectRegisters(Protocol):
+    """Registers of one byte that need not come to the device as long as it has said what they do.
+
+    Offsets are from the device's start; a register is eight bytes wide.
+    """
+
+    def loads_give(self, offset: int, value: int | None) -> None:
+        """Loading the byte gives `value` and changes nothing; None: come and ask."""
+
+    def collect_stores(self, offset: int, receive: Callable[[bytes], None]) -> None:
+        """Bytes stored change nothing but what `receive` is soon given, in front of any other access to a device."""
+
+    def collect_no_more(self) -> None:
+        """Come with every store."""
+
+
 class Timer(Protocol):
     """A callback that `Surroundings.call_at` has promised."""
 

@@ -11,13 +11,17 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from dbt_disco.devices.character_backend import CharacterBackend
-from dbt_disco.devices.device import Device, InterruptLine, Surroundings, Timer
+from dbt_disco.devices.device import Device, DirectRegisters, InterruptLine, Surroundings, Timer
 
 CLOCK_FREQUENCY: Final = 3_686_400
 """Hz, as on the Malta board; 16 cycles are one bit at divisor 1."""
 REGISTER_SHIFT: Final = 3
 """Register n is at offset n << 3, on the Malta board."""
 FIFO_SIZE: Final = 16
+_DATA_OFFSET: Final = 0
+_LINE_STATUS_OFFSET: Final = 5 << REGISTER_SHIFT
+_COLLECTING_TIME: Final = 10_000_000
+"""Nanoseconds after which characters that native code has collected are sent, line feed or not."""
 
 # Line control
 _DIVISOR_LATCH_ACCESS: Final = 0x80
@@ -103,11 +107,21 @@ class Uart(Device):
     """
 
     def __init__(
-        self, surroundings: Surroundings, interrupt: InterruptLine, backend: CharacterBackend
+        self,
+        surroundings: Surroundings,
+        interrupt: InterruptLine,
+        backend: CharacterBackend,
+        direct: DirectRegisters | None = None,
     ) -> None:
+        """With `direct`, a guest that polls the line status and sends does not come here for each character."""
         self._surroundings = surroundings
         self._interrupt = interrupt
         self._backend = backend
+        self._direct = direct
+        self._direct_line_status: int | None = None
+        self._collects = False
+        self._has_collected = False
+        self._collecting_timer: Timer | None = None
         self._timeout_timer: Timer | None = None
         self._readers: tuple[Callable[[], int], ...] = (
             self._read_data,
@@ -170,6 +184,7 @@ class Uart(Device):
         self._transmitter_empty_pending: bool = state["transmitter_empty_pending"]
         self._timeout_pending: bool = state["timeout_pending"]
         self._set_timeout(state["timeout_time"])
+        self._stop_collecting()
         self._update_interrupt()
         self._ask_for_input()
 
@@ -271,6 +286,40 @@ class Uart(Device):
         else:
             self._backend.write(bytes((value,)))
             self._update_interrupt()
+            self._start_collecting()
+
+    # While nobody is told that the transmitter is empty, native code may collect what is sent
+
+    def _start_collecting(self) -> None:
+        if self._direct is None or self._collects or self._interrupt_enable & _TRANSMITTER_EMPTY_ENABLE:
+            return
+        self._collects = True
+        self._direct.collect_stores(_DATA_OFFSET, self._take_collected)
+        if self._collecting_timer is None:
+            self._look_after_collecting_time()
+
+    def _stop_collecting(self) -> None:
+        if self._direct is not None and self._collects:
+            self._collects = False
+            self._direct.collect_no_more()
+
+    def _take_collected(self, data: bytes) -> None:
+        self._has_collected = True
+        self._transmitter_empty_pending = True
+        self._backend.write(data)
+
+    def _look_after_collecting_time(self) -> None:
+        due = self._surroundings.now() + _COLLECTING_TIME
+        self._collecting_timer = self._surroundings.call_at(due, self._collecting_time_is_over)
+
+    def _collecting_time_is_over(self) -> None:
+        """That this was called has brought here what there was. If there was nothing, it is not worth a timer."""
+        self._collecting_timer = None
+        if not self._has_collected:
+            self._stop_collecting()
+        elif self._collects:
+            self._has_collected = False
+            self._look_after_collecting_time()
 
     # Interrupts
 
@@ -288,6 +337,7 @@ class Uart(Device):
         if changed & _TRANSMITTER_EMPTY_ENABLE:
             # Switched on, it interrupts even if an earlier read of the identification had acknowledged it.
             self._transmitter_empty_pending = bool(value & _TRANSMITTER_EMPTY_ENABLE)
+            self._stop_collecting()
         self._update_interrupt()
 
     def _read_interrupt_identification(self) -> int:
@@ -303,6 +353,15 @@ class Uart(Device):
         if self._fifo_control & _FIFO_ENABLE:
             identification |= _FIFOS_ENABLED
         self._interrupt_identification = identification
+        if self._direct is not None:
+            self._tell_line_status(self._direct)
+
+    def _tell_line_status(self, direct: DirectRegisters) -> None:
+        """Reading the line status changes it only if there is an error to be acknowledged."""
+        status = None if self._line_status & (_OVERRUN | _BREAK) else self._line_status
+        if status != self._direct_line_status:
+            self._direct_line_status = status
+            direct.loads_give(_LINE_STATUS_OFFSET, status)
 
     def _highest_interrupt(self) -> int:
         enable = self._interrupt_enable
@@ -336,9 +395,11 @@ class Uart(Device):
         self._ask_for_input()
 
     def _write_line_control(self, value: int) -> None:
+        self._stop_collecting()
         self._line_control = value
 
     def _write_modem_control(self, value: int) -> None:
+        self._stop_collecting()
         self._modem_control = value & _MODEM_CONTROL_BITS
         self._ask_for_input()
 

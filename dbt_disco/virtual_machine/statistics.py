@@ -35,6 +35,7 @@ def measure(virtual_machine: VirtualMachine, start_up: float | None = None) -> d
             "second_level_hits": state.second_hits,
             "fills": state.fills,
         },
+        "direct_accesses": state.direct_accesses,
         "memory_kib": {
             "of_the_guest": configuration.memory_size // _KIB,
             "touched": sum(1 for _ in memory.frames()) * MACHINE_PAGE_SIZE // _KIB,
@@ -79,6 +80,7 @@ TITLES: Final = (
     ("TLB refill exceptions", "tlb.refills"),
     ("hits of the second-level TLB", "tlb.second_level_hits"),
     ("translations entered in the tables", "tlb.fills"),
+    ("device accesses in native code", "direct_accesses"),
     ("guest memory, KiB", "memory_kib.of_the_guest"),
     ("  touched", "memory_kib.touched"),
     ("  copied as it was stored to", "memory_kib.copied_on_write"),

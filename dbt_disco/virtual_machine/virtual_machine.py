@@ -122,7 +122,10 @@ class VirtualMachine:
         line = self.interrupts.line
         uart, clock = platform.UART, platform.REAL_TIME_CLOCK
         assert uart.interrupt is not None and clock.interrupt is not None
-        self.bus.attach(uart, Uart(self.surroundings, line(uart.interrupt), self.console))
+        direct = self.vcpu.direct_registers
+        if direct is not None:
+            direct.start = uart.start
+        self.bus.attach(uart, Uart(self.surroundings, line(uart.interrupt), self.console, direct))
         self.bus.attach(clock, GoldfishRtc(self.surroundings, line(clock.interrupt)))
         self.bus.attach(platform.RESET, ResetRegister(lambda: self.end(Outcome(Ending.RESET))))
         configuration = self.configuration

@@ -19,6 +19,7 @@ from runtime.host_faults import function_address
 from runtime.native_code import system_native_code
 from runtime.system.cpu_model import CpuModel, reset
 from runtime.system.device_access import DeviceAccess
+from runtime.system.direct_registers import DirectRegisters
 from runtime.system.host_timer import HostTimer
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.translation_tables import TranslationTables
@@ -108,6 +109,7 @@ class SystemVcpu:
             translates_all=engine == "translator",
         )
         self._access: Final = DeviceAccess(self)
+        self.direct_registers: Final = DirectRegisters(self.state, self.native)
         self._thread = 0
         """The thread that has run this vCPU last."""
         zap = self.native.function("zap_physical_page", None, ctypes.c_void_p, ctypes.c_uint32)
@@ -215,6 +217,8 @@ class SystemVcpu:
             self.translations.install_ready()
             stop = self._enter()
             stops[stop] += 1
+            if state.collected_count:
+                self.direct_registers.deliver()
             answer = answers.get(stop)
             if answer is None or not answer():
                 break

@@ -138,6 +138,8 @@ def _access_slow() -> str:
             r.tail_call("execute_in_tier_0")
         r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
     with r.when(outcome.eq(STOP)):
+        with r.when(r.read("stop").eq(int(Stop.DEVICE))):
+            r.tail_call("access_device")
         r.tail_call("leave_at_entry")
     with r.when(outcome.eq(REGISTER)):
         r.tail_call("register_page")

@@ -33,6 +33,7 @@ from translator.state import Access, ExceptionCode, Stop
 from translator.system.control import control_ir
 from translator.system.coprocessor import needs_coprocessor_1
 from translator.system.decoding import decoding_ir
+from translator.system.direct_registers import direct_registers_ir
 from translator.system.exceptions import exceptions_ir
 from translator.system.register_page import register_page_ir
 from translator.system.routine import ARGUMENTS
@@ -237,6 +238,7 @@ def system_handlers_ir(big_endian: bool, counts: bool = False) -> str:
         zap_ir(),
         decoding_ir(),
         register_page_ir(),
+        direct_registers_ir(),
     ]
     parts.append(float_routines_ir())
     text = "\n".join(parts)

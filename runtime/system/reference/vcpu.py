@@ -42,6 +42,8 @@ class ReferenceVcpu(SystemReference):
         self.memory: Final = memory
         self.bus: Final = bus
         self.model: Final = model
+        self.direct_registers: Final = None
+        """Every access to a device goes there."""
         self.stops: Final[dict[Stop, int]] = dict.fromkeys(Stop, 0)
         """Returns of `run` by cause."""
         self.ends_at_branches = False

@@ -88,7 +88,10 @@ class BareMachine:
         surroundings = ManualSurroundings()
         assert platform.UART.interrupt is not None
         line = self.interrupts.line(platform.UART.interrupt)
-        self.bus.attach(platform.UART, Uart(surroundings, line, self.console))
+        direct = self.vcpu.direct_registers
+        if direct is not None:
+            direct.start = platform.UART.start
+        self.bus.attach(platform.UART, Uart(surroundings, line, self.console, direct))
         self.bus.attach(platform.RESET, ResetRegister(self._end))
 
     def _end(self) -> None:
