@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from dbt_disco.argument_parser import ArgumentParser
 from dbt_disco.command_error import FAILED, CommandError
 from dbt_disco.process_end import die_by_signal, flush_output
+from dbt_disco.standard_streams import replace_closed
 
 COMMANDS: Final = {
     "run": "run a MIPS Linux program",
@@ -23,6 +26,9 @@ COMMANDS: Final = {
 }
 """Command → summary; `dbt_disco.commands.<command>` implements it."""
 
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Why output cannot be written, through no fault of ours."""
+
 TRACEBACK_VARIABLE: Final = "DBT_DISCO_TRACEBACK"
 """Environment variable that asks for the traceback of an internal error."""
 
@@ -33,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `dbt-disco run` does not return: it ends the process as the guest has ended.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    replace_closed()
     try:
         status = _execute(words)
         flush_output()
@@ -44,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return die_by_signal(signal.SIGPIPE)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return _fail(f"{error.filename or 'the output'}: cannot be written: {error.strerror}", 1)
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
         hint = f"set {TRACEBACK_VARIABLE}=1 to see where"
@@ -81,5 +90,7 @@ def _version() -> str:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"dbt-disco: {message}", file=sys.stderr)
+    line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in message)
+    with suppress(OSError):  # where else could it be said
+        print(f"dbt-disco: {line}", file=sys.stderr)
     return status

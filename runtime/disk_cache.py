@@ -18,8 +18,10 @@ _NAME: Final = "dbt-disco"
 
 
 def cache_directory(root: Path | None = None) -> Path:
-    """Ours under `root`; None: under $XDG_CACHE_HOME, or ~/.cache."""
-    home = root or os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    """Ours under `root`; None: under $XDG_CACHE_HOME, which counts only if it is absolute, or ~/.cache."""
+    home = root or os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(home):
+        home = os.path.join(os.path.expanduser("~"), ".cache")
     return Path(home) / _NAME
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dbt_disco.command_error import CommandError
+from dbt_disco.option_types import positive, seconds
 
 if TYPE_CHECKING:
     from dbt_disco.argument_parser import ArgumentParser
@@ -27,14 +28,10 @@ _FOR_ONE_KIND: Final = {
 
 
 def _names(text: str) -> list[str]:
-    return [name for name in text.replace(",", " ").split() if name]
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+    names = text.replace(",", " ").split()
+    if not names:
+        raise argparse.ArgumentTypeError("names none; leave it out for all")
+    return names
 
 
 def add_parser(subparsers: Any) -> ArgumentParser:
@@ -62,18 +59,18 @@ def add_parser(subparsers: Any) -> ArgumentParser:
         "--scale", choices=SCALES[::-1], help="amount of work (default: full, with --system half)"
     )
     parser.add_argument(
-        "--repeats", type=_positive, default=3, metavar="N", help="timed runs each (default: 3)"
+        "--repeats", type=positive, default=3, metavar="N", help="timed runs each (default: 3)"
     )
     parser.add_argument(
         "--budget",
-        type=float,
+        type=seconds,
         default=60,
         metavar="SECONDS",
         help="no more repeats of a program and engine once they have taken this long (default: 60)",
     )
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=seconds,
         default=600,
         metavar="SECONDS",
         help="end a single run after this (default: 600)",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dbt_disco.command_error import CommandError
 from dbt_disco.engine import native_vcpu
 from dbt_disco.linux.load_error import LoadError
+from dbt_disco.option_types import address, directory, positive
 
 if TYPE_CHECKING:
     from dbt_disco.argument_parser import ArgumentParser
@@ -21,20 +22,6 @@ if TYPE_CHECKING:
     from dbt_disco.dump.symbols import SymbolTable
     from dbt_disco.linux_guest import LinuxGuest
     from translator.region import Region
-
-
-def _address(text: str) -> int:
-    return int(text, 0) & 0xFFFF_FFFF
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
-
-
-_address.__name__, _positive.__name__ = "address", "positive number"  # what argparse calls them
 
 
 def add_parser(subparsers: Any) -> ArgumentParser:
@@ -49,10 +36,10 @@ def add_parser(subparsers: Any) -> ArgumentParser:
     parser.add_program()
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--symbol", metavar="NAME", help="the code of a function")
-    which.add_argument("--address", type=_address, metavar="A", help="the region at an address")
+    which.add_argument("--address", type=address, metavar="A", help="the region at an address")
     which.add_argument("--all", action="store_true", help="all of the program's code")
     which.add_argument(
-        "--hot", type=_positive, metavar="N", help="the N hottest regions of a profiled run, with counts"
+        "--hot", type=positive, metavar="N", help="the N hottest regions of a profiled run, with counts"
     )
     parser.add_argument(
         "--stage",
@@ -61,7 +48,7 @@ def add_parser(subparsers: Any) -> ArgumentParser:
         help="guest assembly, LLVM IR, the same optimised, host assembly; repeatable (default: all)",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="(default: text)")
-    parser.add_argument("-L", "--sysroot", metavar="DIR", help="as for `dbt-disco run`")
+    parser.add_argument("-L", "--sysroot", type=directory, metavar="DIR", help="as for `dbt-disco run`")
     return parser
 
 

@@ -6,12 +6,14 @@ import os
 import sys
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from dbt_disco.command_error import CommandError
 from dbt_disco.engine import ENGINES
 from dbt_disco.linux.load_error import LoadError
+from dbt_disco.option_types import address, directory
 from dbt_disco.process_end import end_as
+from dbt_disco.standard_streams import keep_standard_error, own_stream
 
 if TYPE_CHECKING:
     from dbt_disco.argument_parser import ArgumentParser
@@ -21,13 +23,6 @@ if TYPE_CHECKING:
 
 _TRACES: Final = ("insn", "block", "mem")
 _STARTED: Final = perf_counter()
-
-
-def _address(text: str) -> int:
-    return int(text, 0) & 0xFFFF_FFFF
-
-
-_address.__name__ = "address"  # what argparse calls it in its message
 
 
 def _engine_pair(text: str) -> tuple[str, str]:
@@ -50,7 +45,13 @@ def add_parser(subparsers: Any) -> ArgumentParser:
     )
     parser.add_program()
     option = parser.add_argument
-    option("-L", "--sysroot", metavar="DIR", help="look for absolute guest paths in DIR first (QEMU's -L)")
+    option(
+        "-L",
+        "--sysroot",
+        type=directory,
+        metavar="DIR",
+        help="look for absolute guest paths in DIR first (QEMU's -L)",
+    )
     option(
         "-E",
         dest="environment",
@@ -74,8 +75,8 @@ def add_parser(subparsers: Any) -> ArgumentParser:
     )
     option("--stats-file", metavar="FILE", help="where --stats goes (default: standard error)")
     option("--trace", choices=_TRACES, help="show every instruction, block or memory access, at its pace")
-    option("--trace-start", type=_address, metavar="ADDRESS", help="begin when control reaches ADDRESS")
-    option("--trace-stop", type=_address, metavar="ADDRESS", help="end when control reaches ADDRESS")
+    option("--trace-start", type=address, metavar="ADDRESS", help="begin when control reaches ADDRESS")
+    option("--trace-stop", type=address, metavar="ADDRESS", help="end when control reaches ADDRESS")
     option("--trace-file", metavar="FILE", help="where --trace goes (default: standard error)")
     option(
         "--lockstep",
@@ -92,14 +93,16 @@ def add_parser(subparsers: Any) -> ArgumentParser:
 def execute(options: Any) -> int:
     """Run the program and end this process as it has ended; does not return."""
     _check(options)
+    keep_standard_error()
     try:
         guest = _guest(options)
     except LoadError as error:
         raise CommandError(str(error), error.exit_status) from None
+    report = _report_output(options) if options.stats else None
     run_started = perf_counter()
     status = _run_in_lockstep(guest) if options.lockstep else guest.run()
-    if options.stats:
-        _report(guest, options, run_started)
+    if report is not None:
+        _report(report, guest, options, run_started)
     guest.vcpu.close()
     end_as(status)
 
@@ -118,10 +121,8 @@ def _check(options: Any) -> None:
         if getattr(options, given) is not None and not getattr(options, needed):
             option = given.replace("_", "-")
             raise CommandError(f"--{option} says nothing without --{needed}; add --{needed}", 2)
-    if options.sysroot is not None and not os.path.isdir(options.sysroot):
-        raise CommandError(
-            f"{options.sysroot}: no such directory; --sysroot wants the root of a guest system"
-        )
+    if any(change.startswith("=") or not change for change in options.environment):
+        raise CommandError("-E wants NAME=VALUE, or NAME alone; the name is missing", 2)
 
 
 def _guest(options: Any) -> LinuxGuest:
@@ -188,18 +189,25 @@ def _tracer(options: Any) -> Any:
     return partial(KINDS[options.trace], output=output, start=options.trace_start, stop=options.trace_stop)
 
 
-def _report(guest: LinuxGuest, options: Any, run_started: float) -> None:
+def _report_output(options: Any) -> TextIO:
+    """Opened before the guest runs, which may change the working directory."""
+    if options.stats_file is None:
+        return sys.stderr
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        return own_stream(os.open(options.stats_file, flags, 0o666))
+    except OSError as error:
+        raise CommandError(f"{options.stats_file}: cannot write the statistics: {error.strerror}") from None
+
+
+def _report(output: TextIO, guest: LinuxGuest, options: Any, run_started: float) -> None:
     from dbt_disco.observed_vcpu import TimedVcpu
     from dbt_disco.statistics import as_json, as_text, measure
 
     assert isinstance(guest.observed, TimedVcpu)
     statistics = measure(guest, guest.observed, options.engine, _STARTED, run_started)
-    text = as_json(statistics) if options.stats == "json" else as_text(statistics)
-    if options.stats_file is None:
-        sys.stderr.write(text)
-        return
     try:
-        with open(options.stats_file, "w", encoding="utf-8") as file:
-            file.write(text)
+        output.write(as_json(statistics) if options.stats == "json" else as_text(statistics))
     except OSError as error:
-        raise CommandError(f"{options.stats_file}: cannot write the statistics: {error.strerror}") from None
+        error.filename = options.stats_file
+        raise

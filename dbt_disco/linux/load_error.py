@@ -16,4 +16,4 @@ class LoadError(Exception):
         self.path = os.fsdecode(path)
         self.reason = reason
         self.exit_status = exit_status
-        super().__init__(f"{self.path}: {reason}")
+        super().__init__(f"{self.path or repr('')}: {reason}")

@@ -56,7 +56,7 @@ def load_program(
     """
     root = Sysroot(os.fsencode(sysroot) if sysroot else None)
     name = os.fsencode(program)
-    path = name if os.path.exists(name) else root.resolve_program(name)
+    path = name if os.path.exists(name) or not name else root.resolve_program(name)
     guest_arguments = tuple(map(os.fsencode, arguments)) or (name,)
     if environment is None:
         environment = [key + b"=" + value for key, value in os.environb.items()]

@@ -15,6 +15,7 @@ class TraceOutput:
     opened."""
 
     def __init__(self, path: str | None) -> None:
+        self._path = path
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         self._descriptor = out_of_the_way(os.dup(2) if path is None else os.open(path, flags, 0o666))
         self._lines: list[str] = []
@@ -26,11 +27,15 @@ class TraceOutput:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has been added, so that it comes before whatever the guest writes next."""
+        """Write what has been added, so that it comes before whatever the guest writes next. OSError if that fails."""
         data = "".join(f"{line}\n" for line in self._lines).encode()
         self._lines.clear()
         while data:
-            data = data[os.write(self._descriptor, data) :]
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except OSError as error:
+                error.filename = self._path
+                raise
 
     def close(self) -> None:
         """Write the rest and close the descriptor."""

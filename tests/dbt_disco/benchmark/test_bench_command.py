@@ -87,3 +87,21 @@ def test_bad_options(arguments: tuple[str, ...], message: str, capsys: pytest.Ca
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--programs", ","), "names none"),
+        (("--repeats", "0"), "'0' is no number from 1"),
+        (("--timeout", "nan"), "'nan' is no number of seconds"),
+        (("--budget", "-1"), "'-1' is no number of seconds"),
+    ],
+)
+def test_bad_words_of_options(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run_bench(*arguments)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err

@@ -111,3 +111,16 @@ def test_concurrent_processes(environment: dict[str, str], tmp_path: Path) -> No
         assert (child.returncode, output, errors) == (0, expected, "")
     assert command("run", *GUEST, env=environment).output == expected
     assert not list(tmp_path.rglob(".new-*"))
+
+
+def test_a_relative_cache_home_does_not_count(tmp_path: Path) -> None:
+    """As the XDG base directory specification has it; it would move with the guest's working directory."""
+    environment = os.environ | {
+        "XDG_CACHE_HOME": "relative",
+        "HOME": str(tmp_path),
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    (tmp_path / "here").mkdir()
+    command("run", HELLO, env=environment, cwd=tmp_path / "here")
+    assert list((tmp_path / "here").iterdir()) == []
+    assert list((tmp_path / ".cache" / "dbt-disco").iterdir())

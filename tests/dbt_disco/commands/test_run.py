@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.assembler import assemble
 from tests.dbt_disco.commands.command import HELLO, HELLO_BIG_ENDIAN, QUEENS, REPOSITORY, command, launcher
 from tests.dbt_disco.linux.elf_builder import ElfBuilder
 
@@ -128,10 +129,25 @@ def debian_like_env(tmp_path: Path) -> Path:
         (("run", "--engine", "warp", HELLO), 2, "invalid choice: 'warp'"),
         (("run", "--eng", "auto", HELLO), 2, "unrecognized arguments: --eng"),
         (("run", "--trace-start", "0x400000", HELLO), 2, "--trace-start says nothing without --trace"),
-        (("run", "--trace=insn", "--trace-start", "main", HELLO), 2, "invalid address value: 'main'"),
+        (("run", "--trace=insn", "--trace-start", "main", HELLO), 2, "'main' is no address"),
         (("run", "--lockstep=auto", HELLO), 2, "invalid pair of engines value: 'auto'"),
         (("run", "--lockstep", "--trace", "insn", HELLO), 2, "exclude each other"),
-        (("run", "-L", "/no/such", HELLO), 1, "/no/such: no such directory"),
+        (
+            ("run", "--trace=insn", "--trace-start", "0x100000000", HELLO),
+            2,
+            "0x100000000 is no address of 32 bits",
+        ),
+        (("run", "-L", "/no/such", HELLO), 2, "'/no/such' is no directory"),
+        (("run", "-L", "", HELLO), 2, "'' is no directory"),
+        (("run", "-E", "=x", HELLO), 2, "the name is missing"),
+        (("run", ""), 127, "'': no such file"),
+        (("run", "two\nlines"), 127, r"two\nlines: no such file"),
+        (
+            ("run", "--trace=insn", "--trace-file", "/dev/full", HELLO),
+            1,
+            "/dev/full: cannot be written: No space",
+        ),
+        (("run", "--stats", "--stats-file", "/dev/full", HELLO), 1, "/dev/full: cannot be written: No space"),
         (("run", "/no/such/program"), 127, "/no/such/program: no such file"),
         (("run", "/"), 126, "/: is a directory"),
         (("run", sys.executable), 126, "a program for another machine"),
@@ -276,6 +292,45 @@ def test_statistics_as_text(tmp_path: Path) -> None:
     done = command("run", "--stats", "--stats-file", path, HELLO)
     assert done.errors == ""
     assert [line for line in path.read_text().splitlines() if line.startswith("instructions ")]
+
+
+def test_our_own_output_is_out_of_the_guests_reach(tmp_path: Path) -> None:
+    """The guest closes its standard error, as coreutils do at their end, and works in another directory."""
+    code = (
+        "lui r4, 0x40",
+        "ori r4, r4, 0xa4",  # "/", behind the code
+        "addiu r2, r0, 4012",  # chdir
+        "syscall",
+        "addiu r4, r0, 2",
+        "addiu r2, r0, 4006",  # close
+        "syscall",
+        "addu r4, r0, r7",
+        "addiu r2, r0, 4246",  # exit_group
+        "syscall",
+        "break",
+        "break",
+    )
+    words = (*map(assemble, code), int.from_bytes(b"/\0\0\0", "little"))
+    closes = program(tmp_path / "closes", words)
+    done = command("run", "--strace", "--stats", closes, cwd=tmp_path, env=path_to_us())
+    assert "close(2) = 0" in done.errors
+    assert "+++ exited with 0 +++" in done.errors
+    assert "\ninstructions  " in done.errors
+    done = command("run", "--stats", "--stats-file", "found", closes, cwd=tmp_path, env=path_to_us())
+    assert done.errors == ""
+    assert "\ninstructions  " in (tmp_path / "found").read_text()
+
+
+def test_standard_streams_that_are_closed(tmp_path: Path) -> None:
+    """What has nowhere to go is dropped, and turns up nowhere else."""
+    shell = 'exec "$@" 2>&-'
+    words = ["sh", "-c", shell, "sh", *launcher("run", "--strace", HELLO)]
+    done = subprocess.run(words, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    assert done.stdout.count("\n") == 1
+    assert done.returncode == 0
+    words = ["sh", "-c", shell, "sh", *launcher("run", "/no/such")]
+    done = subprocess.run(words, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    assert (done.stdout, done.returncode) == ("", 127)
 
 
 def test_no_cache_leaves_no_trace(tmp_path: Path) -> None:

@@ -180,8 +180,10 @@ def test_big_endian() -> None:
         (("--address", "0x10000"), 1, "0x00010000 is not in the program's code"),
         (("--address", "0x400075"), 1, "is not a multiple of 4"),
         (("--symbol", "main"), 1, "no symbol 'main': the program is stripped"),
+        (("--address", "-4"), 2, "-4 is no address of 32 bits"),
+        (("--all", "-L", "/no/such"), 2, "'/no/such' is no directory"),
         ((), 2, "one of the arguments --symbol --address --all --hot is required"),
-        (("--hot", "0"), 2, "invalid positive number value: '0'"),
+        (("--hot", "0"), 2, "'0' is no number from 1"),
         (("--all", "--stage", "c"), 2, "invalid choice: 'c'"),
         (("--all", "--hot", "2"), 2, "not allowed with argument"),
     ],
@@ -196,6 +198,13 @@ def test_no_such_program() -> None:
     done = command("dump", "--all", "/no/such/program")
     assert "/no/such/program: no such file" in done.error_line()
     assert done.status == 127
+
+
+def test_no_room_for_the_output(guest: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = command("dump", "--all", guest, capture_output=False, stdout=full, stderr=-1)
+    assert "the output: cannot be written: No space left" in done.error_line()
+    assert done.status == 1
 
 
 def test_nobody_reads_on(guest: Path) -> None:
