@@ -11,6 +11,8 @@ import ctypes
 from enum import IntEnum
 from typing import Any, Final
 
+from translator.system.views import SPACES
+
 GPR_SINK: Final = 32
 """Register number that stands for `$zero` as a destination: writes to it are never read."""
 
@@ -71,6 +73,8 @@ class Stop(IntEnum):
     """Status.FR has been changed by the instruction before pc."""
     BACK_MAP_FULL = 16
     """There is no record left for another translation in the tables."""
+    NEW_SPACE = 19
+    """EntryHi has an ASID whose views have not been made yet."""
     VISIT = 18
     """Another thread has something for the vCPU's thread, such as a translation."""
     PRIVILEGED_PAGE = 17
@@ -224,6 +228,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("lone_next", ctypes.c_uint64, "the entry that runs after that store"),
     ("lone_entries", ctypes.c_uint64, "the entries of the two words that it may change"),
     ("space", ctypes.c_uint32, "address space of the current view"),
+    ("space_has_views", ctypes.c_uint8 * SPACES, "1: the views of an address space have been made"),
     ("kernel_half_owner", ctypes.c_uint32, "ASID + 1 that some kernel slots are right for, 0: all ASIDs"),
     ("page_entries_base", ctypes.c_uint64, "host address of the predecoded entries of machine page 0"),
     ("has_privileged_page", ctypes.c_uint32, "1: the privileged-register page exists"),

@@ -52,16 +52,22 @@ class TranslationTables:
         self._slots: Final = map_memory(0, self._size, readable, MAP_SHARED | MAP_NORESERVE, self._descriptor)
         self._views_size: Final = len(Level) << SPACES_SHIFT << VIEW_SHIFT
         self._views: Final = map_memory(0, self._views_size, PROT_READ, reserved)
-        for space in range(SPACES):
-            for level in Level:
-                if space != SPACE_UNMAPPED or level is Level.KERNEL:
-                    self._map_view(level, space)
         self._heads: Final = map_memory(0, 4 * _PHYSICAL_PAGES, readable, reserved)
         self._records: Final = map_memory(0, 8 * _RECORDS, readable, reserved)
         state.views_base, state.slots_base = self._views, self._slots
         state.back_map_heads, state.back_map_records = self._heads, self._records
         state.back_map_used, state.back_map_size = 1, _RECORDS
         self._state = state
+        self.make_views(SPACE_UNMAPPED)
+
+    def make_views(self, space: int) -> None:
+        """What every privilege level sees in an address space: few of the 256 are ever used, and the host allows
+        a process 65,530 mappings.
+        """
+        for level in Level:
+            if space != SPACE_UNMAPPED or level is Level.KERNEL:
+                self._map_view(level, space)
+        self._state.space_has_views[space] = 1
 
     def _map_view(self, level: Level, space: int) -> None:
         view = self._views + ((level << SPACES_SHIFT | space) << VIEW_SHIFT)

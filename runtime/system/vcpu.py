@@ -36,6 +36,7 @@ from translator.predecode import (
     reserved_in_coprocessor_symbol,
 )
 from translator.state import CpuState, Stop
+from translator.system.views import SPACE_UNMAPPED
 
 Engine = Literal["interpreter", "translator", "auto"]
 
@@ -135,6 +136,7 @@ class SystemVcpu:
             Stop.DEVICE: self._meet_device,
             Stop.FETCH_ELSEWHERE: self._meet_fetch_elsewhere,
             Stop.NEW_CODE: self._meet_new_code,
+            Stop.NEW_SPACE: self._meet_new_space,
             Stop.STORE_TO_CODE: self._meet_store,
             Stop.COPY_ON_WRITE: self._meet_store,
             Stop.REGISTER_MODE: self._change_register_mode,
@@ -338,6 +340,11 @@ class SystemVcpu:
         memory, frame = self.memory, self.state.access_physical >> MACHINE_PAGE_SHIFT
         memory.mark_code(frame)
         self.translations.code_marked(memory.machine.page_at(memory.pmap[frame] & -MACHINE_PAGE_SIZE))
+        return True
+
+    def _meet_new_space(self) -> bool:
+        state = self.state
+        self.tables.make_views(SPACE_UNMAPPED if state.status & Status.ERL else state.entry_hi & 0xFF)
         return True
 
     def _meet_store(self) -> bool:

@@ -26,6 +26,7 @@ from translator.system.exceptions import (
     go_to_vector,
     interrupt_is_due,
     is_delay_slot,
+    lacks_views,
     must_stop,
 )
 from translator.system.routine import ARGUMENTS, Routine, argument
@@ -220,6 +221,9 @@ def _reconsider() -> str:
 def _resume() -> str:
     """The handler of resume_entry: go on at pc, where Python has left the CPU state."""
     r = Routine()
+    with r.when(lacks_views(r), unlikely=True):
+        r.write("stop", Stop.NEW_SPACE)
+        r.finish()
     r.emit("%view = call i64 @current_view(ptr %state)")
     view, clock = IrValue(r, "%view", 64), argument(r, "bias", 64)
     with r.when(r.read("in_delay_slot").ne(0)):

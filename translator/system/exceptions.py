@@ -10,8 +10,8 @@ from translator.ir import IrValue
 from translator.predecode import ENTRY_SIZE
 from translator.state import ExceptionCode, Stop
 from translator.system.routine import Routine, argument
-from translator.system.translate import ALONE, FILLED, REGISTER, STOP
-from translator.system.views import SPACE_UNMAPPED, SPACES_SHIFT, VIEW_SHIFT, Level
+from translator.system.translate import ALONE, FILLED, REGISTER, STOP, current_space
+from translator.system.views import SPACES_SHIFT, VIEW_SHIFT, Level
 
 _GENERAL_OFFSET: Final = 0x180
 _INTERRUPT_OFFSET: Final = 0x200
@@ -55,14 +55,13 @@ def _current_view() -> str:
     """i64 current_view(state): the host address of the view; also sets what else follows from the mode."""
     r = Routine()
     status = r.read("status")
-    is_erl = (status & Status.ERL).ne(0)
     is_kernel = (status & (Status.ERL | Status.EXL)).ne(0) | (status & Status.KSU).eq(0)
     is_user = (status & Status.UM).ne(0)
     level = is_kernel.select(
         r.constant(Level.KERNEL, 32),
         is_user.select(r.constant(Level.USER, 32), r.constant(Level.SUPERVISOR, 32)),
     )
-    space = is_erl.select(r.constant(SPACE_UNMAPPED, 32), r.read("entry_hi") & 0xFF)
+    space = current_space(r)
     r.write("cp0_usable", (is_kernel | (status & Status.CU0).ne(0)).zext(32))
     reaches_registers = is_kernel | (status & Status.KSU).eq(Status.SM)
     is_there = r.read("has_privileged_page").ne(0) & r.read("rewrites_privileged_page").ne(0)
@@ -185,11 +184,22 @@ def _proceed_at() -> str:
         r.write("clock", clock)
         r.write("stop", Stop.REGISTER_MODE)
         r.finish()
+    with r.when(lacks_views(r), unlikely=True):
+        r.write("pc", address)
+        r.write("in_delay_slot", 0)
+        r.write("clock", clock)
+        r.write("stop", Stop.NEW_SPACE)
+        r.finish()
     with r.when(interrupt_is_due(r, status), unlikely=True):
         r.write("exception_code", ExceptionCode.INT)
         go_to_vector(r, address, r.constant(0, 32), clock)
     go_to(r, "go_to_address", address, clock, r.call("current_view", 64))
     return r.routine("proceed_at")
+
+
+def lacks_views(r: Routine) -> IrValue:
+    """Whether the current address space is used for the first time."""
+    return r.element("space_has_views", current_space(r)).eq(0)
 
 
 def must_stop(r: Routine, clock: IrValue) -> IrValue:

@@ -211,11 +211,15 @@ def _store_to_code() -> str:
     return r.function("store_to_code", "i32", ", i32 %address, i64 %page")
 
 
+def current_space(r: Routine) -> IrValue:
+    """The number of the address space that Status and EntryHi stand for."""
+    is_erl = (r.read("status") & Status.ERL).ne(0)
+    return is_erl.select(r.constant(SPACE_UNMAPPED, 32), r.read("entry_hi") & 0xFF)
+
+
 def _slot_number(r: Routine, address: IrValue, kind: IrValue) -> IrValue:
     """In the linear mapping."""
-    is_erl = (r.read("status") & Status.ERL).ne(0)
-    space = is_erl.select(r.constant(SPACE_UNMAPPED, 32), r.read("entry_hi") & 0xFF)
-    half = address.lt_signed(0).select(r.constant(SPACES, 32), space)
+    half = address.lt_signed(0).select(r.constant(SPACES, 32), current_space(r))
     page = address.shift_right(PAGE_SHIFT) & (1 << HALF_SHIFT) - 1
     return ((half * TABLES + kind) << HALF_SHIFT) | page
 
