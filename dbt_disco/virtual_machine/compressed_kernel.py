@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import hashlib
 import lzma
+import marshal
 import os
 import struct
 import tempfile
@@ -20,7 +21,7 @@ from typing import Any, Final
 
 from dbt_disco.virtual_machine.memory_image import FileRange
 from runtime.addresses import VirtualAddress
-from runtime.disk_cache import cache_directory
+from runtime.disk_cache import DiskCache, cache_directory
 
 _LZMA_ALONE: Final = b"\x5d\0\0"
 """Also by chance; anything that begins so can be decompressed for some time."""
@@ -70,6 +71,41 @@ class Payload:
     entry: VirtualAddress
     size: int
     contents: FileRange | bytes
+    big_endian: bool
+
+
+def recall(status: os.stat_result) -> Payload | None:
+    """What `find` has found in a file of this status, if that is still known and kept; nothing is read for it."""
+    remembered = DiskCache().load(_record_name(status))
+    if remembered is None:
+        return None
+    path, kept_as, address, entry, size, big_endian = marshal.loads(remembered)
+    try:
+        if _identity(os.stat(path)) != kept_as:
+            return None
+    except OSError:
+        return None
+    return Payload(
+        VirtualAddress(address), VirtualAddress(entry), size, FileRange(Path(path), 0, size), big_endian
+    )
+
+
+def remember(status: os.stat_result, payload: Payload) -> None:
+    """For `recall`: the payload of the file that had this status."""
+    kept = payload.contents
+    if isinstance(kept, FileRange):
+        place = (str(kept.path), _identity(os.stat(kept.path)))
+        numbers = (payload.address, payload.entry, payload.size, payload.big_endian)
+        DiskCache().store(_record_name(status), marshal.dumps((*place, *numbers)))
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """What changes if a file does."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _record_name(status: os.stat_result) -> str:
+    return "kernel-in-" + "-".join(f"{number:x}" for number in _identity(status))
 
 
 def find(data: bytes, start: int, code: bytes, big_endian: bool) -> Payload | None:
@@ -93,7 +129,7 @@ def find(data: bytes, start: int, code: bytes, big_endian: bool) -> Payload | No
             return None
         size = len(kernel)
         contents = FileRange(cached, 0, size) if _store(cached, kernel) else kernel
-    return Payload(_load_address(start, size), entry, size, contents)
+    return Payload(_load_address(start, size), entry, size, contents, big_endian)
 
 
 def unpacked_kernels(root: Path) -> list[Path]:
@@ -169,6 +205,8 @@ def _store(path: Path, kernel: bytes) -> bool:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(kernel + _checksum(kernel))
+                file.flush()
+                os.fsync(file.fileno())  # `recall` trusts what has not changed since
             os.replace(temporary, path)
         except OSError:
             os.unlink(temporary)

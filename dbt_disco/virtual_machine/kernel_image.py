@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,15 +57,18 @@ class KernelImage:
 def read_kernel(path: Path) -> KernelImage:
     """Read a kernel. Raises BootError if it is missing, damaged or none for this machine."""
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            what = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            what = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise BootError(f"{path}: {what}, not a kernel")
+        known = compressed_kernel.recall(status)
+        if known is not None:
+            return _payload_image(path, known)
         data = path.read_bytes()
     except OSError as error:
         raise BootError(f"{path}: {error.strerror}") from error
     if data.startswith(_ELF_MAGIC):
-        return _ElfReader(path, data).kernel()
+        return _ElfReader(path, data).kernel(status)
     for magic, what in _NO_KERNELS:
         if data.startswith(magic):
             raise BootError(f"{path}: not a kernel but {what}")
@@ -72,6 +76,12 @@ def read_kernel(path: Path) -> KernelImage:
         raise BootError(f"{path}: an empty file, not a kernel")
     piece = Piece(physical_address(RAW_IMAGE_ADDRESS), len(data), FileRange(path, 0, len(data)))
     return KernelImage(path, (piece,), RAW_IMAGE_ADDRESS, None)
+
+
+def _payload_image(path: Path, payload: compressed_kernel.Payload) -> KernelImage:
+    """The kernel that was inside another one."""
+    piece = Piece(physical_address(payload.address), payload.size, payload.contents)
+    return KernelImage(path, (piece,), payload.entry, payload.big_endian)
 
 
 def physical_address(address: int) -> PhysicalAddress:
@@ -84,7 +94,7 @@ class _ElfReader:
         self._path = path
         self._data = data
 
-    def kernel(self) -> KernelImage:
+    def kernel(self, status: os.stat_result) -> KernelImage:
         header, program_headers = self._headers()
         pieces = tuple(
             self._piece(entry)
@@ -101,8 +111,8 @@ class _ElfReader:
         except compressed_kernel.DamagedKernel:
             raise self._bad("damaged: the compressed kernel in it cannot be unpacked") from None
         if payload is not None:
-            inner = Piece(physical_address(payload.address), payload.size, payload.contents)
-            return KernelImage(self._path, (inner,), payload.entry, self._big_endian)
+            compressed_kernel.remember(status, payload)
+            return _payload_image(self._path, payload)
         return KernelImage(self._path, pieces, VirtualAddress(entry), self._big_endian)
 
     def _code(self, entry: int, pieces: tuple[Piece, ...]) -> bytes:

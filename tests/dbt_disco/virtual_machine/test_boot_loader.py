@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from dbt_disco.virtual_machine import compressed_kernel
 from dbt_disco.virtual_machine.boot_loader import DEVICE_TREE_ROOM, BootMemory, load
+from dbt_disco.virtual_machine.kernel_image import read_kernel
 from dbt_disco.virtual_machine.memory_image import BootError, FileRange
 from tests.conformance.elf_writer import EXECUTE, READ, WRITE, Segment, executable
 from tests.dbt_disco.virtual_machine.vmlinuz import COMPRESSORS, LOAD_ADDRESS, self_extracting
@@ -101,6 +103,23 @@ def test_a_kernel_is_extracted_once(tmp_path: Path, cache: Path, monkeypatch: py
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
     memory = load(kernel, 16 * MEBIBYTE)
     assert contents(memory) == {0x10_0000: PAYLOAD}
+
+
+def test_a_file_that_has_not_changed_is_not_read_again(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = tmp_path / "vmlinuz"
+    kernel.write_bytes(self_extracting(PAYLOAD, LOAD_ADDRESS, "xz", big_endian=True))
+    first = read_kernel(kernel)
+    with monkeypatch.context() as patch:
+        patch.setattr(compressed_kernel, "find", lambda *arguments: pytest.fail("it is looked into"))
+        assert read_kernel(kernel) == first
+    other = bytes(reversed(PAYLOAD))
+    kernel.write_bytes(self_extracting(other, LOAD_ADDRESS, "xz", big_endian=False))
+    second = read_kernel(kernel)
+    assert second.pieces[0].bytes() == other and second.big_endian is False
+    next(path for path in cache.iterdir() if path.read_bytes().startswith(other)).unlink()
+    assert read_kernel(kernel).pieces[0].bytes() == other
 
 
 def test_what_cannot_be_extracted_here_extracts_itself(tmp_path: Path) -> None:
