@@ -31,7 +31,7 @@ class NativeCode:
         self._cache = cache
         self._start_routine = 0
         self._timer_handler = 0
-        self.interpreter: Final = _load_or_compile(
+        self.interpreter: Final = load_or_compile(
             f"{kind}-{'big' if big_endian else 'little'}.o",
             lambda: _interpreter_ir(big_endian, kind),
             self.arena,
@@ -109,10 +109,11 @@ def _interpreter_ir(big_endian: bool, kind: Kind) -> str:
 
 def load_routine(name: str, ir: str, arena: CodeArena, cache: DiskCache) -> LoadedObject:
     """A routine of the runtime's own, which the cache's key knows nothing about: it goes by the IR."""
-    return _load_or_compile(f"{name}-{zlib.crc32(ir.encode()):08x}.o", lambda: ir, arena, cache)
+    return load_or_compile(f"{name}-{zlib.crc32(ir.encode()):08x}.o", lambda: ir, arena, cache)
 
 
-def _load_or_compile(name: str, ir: Callable[[], str], arena: CodeArena, cache: DiskCache) -> LoadedObject:
+def load_or_compile(name: str, ir: Callable[[], str], arena: CodeArena, cache: DiskCache) -> LoadedObject:
+    """A module of the translator's, which is part of the cache's key."""
     cached = cache.load(name)
     if cached is not None:
         try:

@@ -81,7 +81,9 @@ class VirtualMachine:
         self._own_machine = None
         if machine is None:
             size = sum(part.size for part in ranges)
-            machine = self._own_machine = Machine(size, shares_images=False)
+            machine = self._own_machine = Machine(
+                size, shares_images=False, use_cache=configuration.use_cache
+            )
         self.machine: Final = machine
         self.memory: Final = PhysicalMemory(machine.memory, [(part.start, part.size) for part in ranges])
         self.bus: Final = Bus("big" if self.big_endian else "little")

@@ -19,7 +19,7 @@ from runtime.host_memory import (
     map_memory,
     unmap_memory,
 )
-from translator.system.views import ENTRIES_SHIFT, MACHINE_CODE
+from translator.system.views import ENTRIES_SHIFT, MACHINE_CODE, MACHINE_WAS_DATA
 
 _FIRST_BUDGET: Final = 64
 _LARGEST_BUDGET: Final = 0xFFFF
@@ -38,7 +38,7 @@ class DecodedPages:
         )
         """Host address of the predecoded entries of page 0."""
         self.flags: Final = (ctypes.c_uint8 * pages)()
-        """MACHINE_CODE and MACHINE_REGIONS of every page."""
+        """MACHINE_CODE, _REGIONS and _WAS_DATA of every page; if any is set, `forget_page` when it goes."""
         self.store_budgets: Final = (ctypes.c_uint16 * pages)()
         """How many more stores to a page's code are done one by one before the page is taken for data."""
         self._times_data: dict[int, int] = {}
@@ -63,6 +63,7 @@ class DecodedPages:
     def take_for_data(self, page: int) -> None:
         """A page has used up its budget: when it is code again, let it have a larger one."""
         self._times_data[page] = min(self.times_data(page) + 1, _MOST_TIMES)
+        self.flags[page] |= MACHINE_WAS_DATA
 
     def forget_code(self, page: int) -> None:
         """Empty the predecoded entries of a page."""
@@ -74,3 +75,4 @@ class DecodedPages:
         """The virtual machine has the page no more; if it gets it again, it is another one."""
         self.forget_code(page)
         self._times_data.pop(page, None)
+        self.flags[page] = 0

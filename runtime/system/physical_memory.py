@@ -1,7 +1,7 @@
 """A virtual machine's physical memory: `pmap` says which machine page each physical page is.
 
-Memory is allocated when it is first touched. A machine page with other users is mapped read-only; the first store
-gives the virtual machine a page of its own.
+Memory is allocated when it is first touched, on the node that the virtual machine runs on. A machine page with other
+users is mapped read-only; the first store gives the virtual machine a page of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import Final
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE, PhysicalAddress
 from runtime.system.decoded_pages import DecodedPages
 from runtime.system.machine_memory import MachineMemory
+from runtime.system.page_routines import EntryList
+from translator.state import CpuState
+from translator.system.memory_map import PLACE_SHIFT, Option, PhysicalMap
 from translator.system.views import MACHINE_CODE, PMAP_WRITABLE
 
 _PHYSICAL_PAGES: Final = 1 << 20
@@ -42,11 +45,23 @@ class PhysicalMemory:
         self.decoded: Final = DecodedPages(machine.pages)
         self.pmap: Final = (ctypes.c_uint64 * _PHYSICAL_PAGES)()
         """Host address of the machine page, PMAP_WRITABLE; 0: not memory, or not touched yet."""
-        self._is_memory: Final = bytearray(_PHYSICAL_PAGES)
-        for start, size in ranges:
-            first, count = start >> MACHINE_PAGE_SHIFT, size >> MACHINE_PAGE_SHIFT
-            self._is_memory[first : first + count] = b"\1" * count
+        self._is_memory: Final = (ctypes.c_uint8 * _PHYSICAL_PAGES)()
+        self.ranges: Final = [
+            range(start >> MACHINE_PAGE_SHIFT, start + size >> MACHINE_PAGE_SHIFT) for start, size in ranges
+        ]
+        """The physical page numbers that are memory."""
+        for part in self.ranges:
+            ctypes.memset(ctypes.addressof(self._is_memory) + part.start, 1, len(part))
         self.size: Final = sum(size for _, size in ranges)
+        self.number: Final = machine.enrol()
+        """Which virtual machine it is, in the machine's back map."""
+        self.map: Final = PhysicalMap(
+            pmap=ctypes.addressof(self.pmap),
+            is_memory=ctypes.addressof(self._is_memory),
+            code_flags=ctypes.addressof(self.decoded.flags),
+            first_place=self.number << PLACE_SHIFT,
+        )
+        self._map_address: Final = ctypes.addressof(self.map)
         self.zap: Callable[[int], None] = _ignore_page
         """Drops every translation to a physical page; set by the vCPU."""
         self.code_dropped: Callable[[int], None] = _ignore_page
@@ -62,21 +77,48 @@ class PhysicalMemory:
         No vCPU may have it any more.
         """
         if not machine_closes:
-            for frame in self.frames():
-                self._unmap(frame)
+            with self.machine.lock:
+                for part in self.ranges:
+                    self._native_unmap(part.start, len(part), Option.CODE_TOO)
+                self.machine.clean_if_many()
+            self.machine.dismiss(self.number)
         self.decoded.close()
+
+    def attach(self, state: CpuState) -> None:
+        """Translations to the memory are in the tables of this vCPU."""
+        self.map.slots, self.map.slot_heads = state.slots_base, state.back_map_heads
+        self.map.slot_records = state.back_map_records
 
     def detach(self) -> None:
         """The vCPU goes, and needs not be told anything any more."""
         self.zap = self.code_dropped = _ignore_page
+        self.map.slots = self.map.slot_heads = self.map.slot_records = 0
+
+    @property
+    def node(self) -> int:
+        """The node that memory is taken from, as long as there is some."""
+        return int(self.map.node)
+
+    @node.setter
+    def node(self, node: int) -> None:
+        self.map.node = node
+
+    @property
+    def mapped(self) -> int:
+        """How many physical pages have a machine page."""
+        return int(self.map.mapped)
 
     def frames(self) -> Iterator[int]:
         """Physical page numbers that have a machine page."""
-        return (frame for frame, word in enumerate(self.pmap) if word)
+        return (frame for part in self.ranges for frame in part if self.pmap[frame])
 
     def is_memory(self, frame: int) -> bool:
         """Whether a physical page number is memory."""
         return frame < _PHYSICAL_PAGES and bool(self._is_memory[frame])
+
+    def machine_page(self, frame: int) -> int:
+        """The machine page of a physical page that has one."""
+        return self.machine.page_at(self.pmap[frame] & ~_OFFSET_MASK)
 
     # Pages.
 
@@ -85,17 +127,19 @@ class PhysicalMemory:
         if not self.is_memory(frame):
             return False
         if not self.pmap[frame]:
-            self._map(frame, self.machine.allocate(), writable=True)
-            first = frame & -_ALLOCATED_TOGETHER
-            for beside in range(first, first + _ALLOCATED_TOGETHER):
-                if self._is_memory[beside] and not self.pmap[beside]:
-                    self._map(beside, self.machine.allocate(), writable=True)
+            with self.machine.lock:
+                while not self._native_touch(frame, 1):
+                    self.machine.make_room()
+                self._native_touch(frame & -_ALLOCATED_TOGETHER, _ALLOCATED_TOGETHER)
         return True
 
-    def map_shared(self, frame: int, machine_page: int) -> None:
-        """Map a machine page that has other users, whose count the caller has raised."""
-        self._unmap(frame)
-        self._map(frame, machine_page, writable=False)
+    def map_run(self, frame: int, entries: EntryList, first: int, count: int) -> None:
+        """Map machine pages read-only: `count` entries of a list from the `first` on.
+
+        The caller uses them, too, and the run is all memory.
+        """
+        with self.machine.lock:
+            self._map(frame, entries, first, count, Option(0))
 
     def make_writable(self, frame: int) -> None:
         """Before a store: a page of the virtual machine's own, without decoded code."""
@@ -104,17 +148,22 @@ class PhysicalMemory:
         page = self.machine.page_at(word & ~_OFFSET_MASK)
         if not word & PMAP_WRITABLE:
             if self.machine.users[page] > 1:
-                fresh = self.machine.allocate()
-                ctypes.memmove(self.machine.address(fresh), self.machine.address(page), MACHINE_PAGE_SIZE)
-                self._unmap(frame)
-                self._map(frame, fresh, writable=True)
-                self.copied += 1
+                self._copy(frame, page)
                 return
             self.zap(frame)
             self.pmap[frame] = word | PMAP_WRITABLE
         if self.decoded.flags[page] & MACHINE_CODE:
             self.decoded.take_for_data(page)
             self.forget_code(page)
+
+    def _copy(self, frame: int, page: int) -> None:
+        """Give a physical page a copy of the page that it shares with others."""
+        machine = self.machine
+        with machine.lock:
+            fresh = machine.allocate(self.node, zeroed=False)
+            ctypes.memmove(machine.address(fresh), machine.address(page), MACHINE_PAGE_SIZE)
+            self._map(frame, (ctypes.c_uint32 * 1)(fresh + 1), 0, 1, Option.WRITABLE | Option.GIVEN)
+        self.copied += 1
 
     def mark_code(self, frame: int) -> None:
         """Before the first instruction of a page is decoded."""
@@ -125,10 +174,10 @@ class PhysicalMemory:
 
     def mark_code_of_machine_page(self, machine_page: int) -> None:
         """The same for a page that is known by its machine page: one that code runs in."""
-        host = self.machine.address(machine_page)
-        for frame in self.frames():
-            if self.pmap[frame] & ~_OFFSET_MASK == host:
-                self.mark_code(frame)
+        with self.machine.lock:
+            frames = [frame for number, frame in self.machine.places(machine_page) if number == self.number]
+        for frame in frames:
+            self.mark_code(frame)
 
     def forget_code(self, machine_page: int) -> None:
         """Drop what was derived from the code of a machine page."""
@@ -142,18 +191,66 @@ class PhysicalMemory:
         for page in list(self._frame_of_code):
             self.forget_code(page)
 
-    def _map(self, frame: int, machine_page: int, *, writable: bool) -> None:
-        self.pmap[frame] = self.machine.address(machine_page) | (PMAP_WRITABLE if writable else 0)
-        if self.decoded.flags[machine_page] & MACHINE_CODE:
-            self._frame_of_code.setdefault(machine_page, set()).add(frame)
+    # Mapping; under the machine's lock.
 
-    def _unmap(self, frame: int) -> None:
-        word = self.pmap[frame]
-        if not word:
+    def _native_touch(self, frame: int, count: int) -> int:
+        machine = self.machine
+        return machine.routines.touch_run(machine.map_address, self._map_address, frame, count)
+
+    def _native_unmap(self, frame: int, count: int, options: Option) -> int:
+        machine = self.machine
+        return machine.routines.unmap_run(machine.map_address, self._map_address, frame, count, options)
+
+    def _map(self, frame: int, entries: EntryList, first: int, count: int, options: Option) -> None:
+        machine = self.machine
+        address = ctypes.addressof(entries) + 4 * first
+        done = 0
+        while True:
+            done += machine.routines.map_run(
+                machine.map_address,
+                self._map_address,
+                frame + done,
+                address + 4 * done,
+                count - done,
+                options,
+            )
+            if done == count:
+                break
+            self._map_with_code(frame + done, entries, first + done, options)
+            done += 1
+            if done == count:
+                break
+        machine.clean_if_many()
+
+    def _map_with_code(self, frame: int, entries: EntryList, number: int, options: Option) -> None:
+        """Map one page, where there is decoded code on it or on the one that it replaces."""
+        page = entries[number] - 1
+        if page < 0:
+            raise ValueError(f"entry {number} is no page")
+        self._leave_code(frame)
+        machine = self.machine
+        address = ctypes.addressof(entries) + 4 * number
+        machine.routines.map_run(
+            machine.map_address, self._map_address, frame, address, 1, options | Option.CODE_TOO
+        )
+        if self.decoded.flags[page] & MACHINE_CODE:
+            self._frame_of_code.setdefault(page, set()).add(frame)
+
+    def _unmap(self, frame: int, count: int) -> None:
+        done = 0
+        while done < count:
+            done += self._native_unmap(frame + done, count - done, Option(0))
+            if done < count:
+                self._leave_code(frame + done)
+                self._native_unmap(frame + done, 1, Option.CODE_TOO)
+                done += 1
+        self.machine.clean_if_many()
+
+    def _leave_code(self, frame: int) -> None:
+        """The page at a physical page is about to be mapped there no more."""
+        if not self.pmap[frame]:
             return
-        self.zap(frame)
-        self.pmap[frame] = 0
-        page = self.machine.page_at(word & ~_OFFSET_MASK)
+        page = self.machine_page(frame)
         frames = self._frame_of_code.get(page)
         if frames is not None:
             frames.discard(frame)
@@ -161,7 +258,6 @@ class PhysicalMemory:
             if self._frame_of_code.pop(page, None) is not None:
                 self.code_dropped(page)
             self.decoded.forget_page(page)
-        self.machine.release(page)
 
     # Access from Python.
 
@@ -205,6 +301,9 @@ class PhysicalMemory:
     def release(self, address: PhysicalAddress | int, length: int) -> None:
         """Take back whole pages that the guest does not use; they read as zero afterwards."""
         first = address + _OFFSET_MASK >> MACHINE_PAGE_SHIFT
-        for frame in range(first, address + length >> MACHINE_PAGE_SHIFT):
-            if self.is_memory(frame):
-                self._unmap(frame)
+        end = address + length >> MACHINE_PAGE_SHIFT
+        with self.machine.lock:
+            for part in self.ranges:
+                start, stop = max(first, part.start), min(end, part.stop)
+                if start < stop:
+                    self._unmap(start, stop - start)

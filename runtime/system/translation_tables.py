@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+from collections.abc import Iterator
 from typing import Final
 
 from runtime.host_memory import (
@@ -92,6 +94,31 @@ class TranslationTables:
         discard_memory(self._heads, 4 * _PHYSICAL_PAGES)
         discard_memory(self._records, 8 * _RECORDS)
         self._state.back_map_used = 1
+
+    def records(self) -> Iterator[tuple[int, int]]:
+        """The back map: (physical page, slot)."""
+        heads = (ctypes.c_uint32 * _PHYSICAL_PAGES).from_address(self._heads)
+        for frame, head in enumerate(heads):
+            number = head
+            while number:
+                number, slot = (ctypes.c_uint32 * 2).from_address(self._records + 8 * number)
+                yield frame, slot
+
+    def slots(self) -> Iterator[tuple[int, int]]:
+        """What is not empty in the linear mapping: (number of the slot, value)."""
+        position = 0
+        while True:
+            try:
+                position = os.lseek(self._descriptor, position, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno == errno.ENXIO:  # nothing more
+                    return
+                raise
+            end = os.lseek(self._descriptor, position, os.SEEK_HOLE)
+            values = memoryview(ctypes.string_at(self._slots + position, end - position)).cast("Q")
+            first = position >> SLOT_SHIFT
+            yield from ((first + number, value) for number, value in enumerate(values) if value)
+            position = end
 
     def close(self) -> None:
         """Give everything back to the host."""

@@ -125,6 +125,7 @@ class SystemVcpu:
         self._address: Final = ctypes.addressof(self.state)
         self._resume: Final = self._address + CpuState.resume_entry.offset
         self._enter_native: Final = self.native.enter
+        memory.attach(self.state)
         memory.zap = lambda frame: zap(self._address, frame)
         memory.code_dropped = self._code_dropped
         self._answers: Final[dict[Stop, Callable[[], bool]]] = {

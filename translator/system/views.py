@@ -52,6 +52,9 @@ MACHINE_CODE: Final = 1
 MACHINE_REGIONS: Final = 2
 """Regions have been translated from it: every store to it is Python's affair."""
 
+MACHINE_WAS_DATA: Final = 4
+"""The page has been taken for data after having been code."""
+
 ENTRIES_SHIFT: Final = 15
 """The predecoded entries of a machine page: 1024, then the sentinel that leads to the next virtual page."""
 SENTINEL: Final = 1 << 14

@@ -13,11 +13,18 @@ def zap_ir() -> str:
 
 
 def _zap_physical_page() -> str:
-    """Empty every slot that leads to physical page `frame`; the records of the back map are given up."""
+    """Empty every slot that leads to physical page `frame`."""
     r = Routine()
-    frame = argument(r, "frame")
-    records, slots = r.read("back_map_records"), r.read("slots_base")
-    head_at = r.read("back_map_heads") + (frame.zext(64) << 2)
+    head_at = r.read("back_map_heads") + (argument(r, "frame").zext(64) << 2)
+    empty_slots(r, head_at, r.read("back_map_records"), r.read("slots_base"))
+    return r.function("zap_physical_page", "void", ", i32 %frame")
+
+
+def empty_slots(r: Routine, head_at: IrValue, records: IrValue, slots: IrValue) -> None:
+    """The body of a function: empty the slots of a physical page, whose records of the back map are given up.
+
+    `head_at` is the host address of the number of its first record.
+    """
     head = r.load(head_at, 32)
     r.emit("br label %look")
     r.block("look")
@@ -33,7 +40,6 @@ def _zap_physical_page() -> str:
     r.block("done")
     r.store(head_at, r.constant(0, 32))
     r.finish()
-    return r.function("zap_physical_page", "void", ", i32 %frame")
 
 
 def _zap_kernel_segments() -> str:

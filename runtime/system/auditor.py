@@ -1,0 +1,175 @@
+"""The auditor: recomputes who uses which machine page, from scratch, and compares.
+
+It believes the pmaps, and what caches say they hold; everything else – share counts, back maps, lists of free pages,
+translation tables – must follow from them. No virtual machine may run meanwhile.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
+from runtime.system.machine_memory import MachineMemory
+from runtime.system.page_routines import EntryList
+from runtime.system.physical_memory import PhysicalMemory
+from runtime.system.translation_tables import TranslationTables
+from translator.state import Access
+from translator.system.views import (
+    ENTRIES_SHIFT,
+    HALF_SHIFT,
+    MACHINE_CODE,
+    PMAP_WRITABLE,
+    SPACES,
+    TABLES,
+)
+
+_OFFSET: Final = MACHINE_PAGE_SIZE - 1
+_WORD: Final = 0xFFFF_FFFF_FFFF_FFFF
+_SHOWN: Final = 20
+"""Disagreements named in a message."""
+
+
+class Disagreement(Exception):
+    """What is kept of machine pages is not what it should be; `found` has a line for each."""
+
+    def __init__(self, found: list[str]) -> None:
+        more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+        super().__init__("\n".join(found[:_SHOWN] + more))
+        self.found = found
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A virtual machine: its memory, and the tables of its vCPU, if that has some."""
+
+    memory: PhysicalMemory
+    tables: TranslationTables | None = None
+
+
+def audit(machine: MachineMemory, tenants: Sequence[Tenant], held: Iterable[EntryList] = ()) -> None:
+    """Compare everything; `Disagreement` if anything is wrong. `held`: the pages that caches use, once each."""
+    with machine.lock:
+        found = list(_disagreements(machine, tenants, held))
+    if found:
+        raise Disagreement(found)
+
+
+def _disagreements(
+    machine: MachineMemory, tenants: Sequence[Tenant], held: Iterable[EntryList]
+) -> Iterator[str]:
+    places: dict[int, set[tuple[int, int]]] = {}
+    for tenant in tenants:
+        yield from _pmap(machine, tenant.memory, places)
+    uses: Counter[int] = Counter(entry - 1 for entries in held for entry in entries if entry)
+    for page, at in places.items():
+        uses[page] += len(at)
+    yield from _users(machine, places, uses)
+    yield from _free_lists(machine)
+    for tenant in tenants:
+        yield from _writable(machine, tenant.memory, uses)
+        if tenant.tables is not None:
+            yield from _tables(machine, tenant.memory, tenant.tables)
+
+
+def _pmap(
+    machine: MachineMemory, memory: PhysicalMemory, places: dict[int, set[tuple[int, int]]]
+) -> Iterator[str]:
+    """Collect where each page is mapped."""
+    mapped = 0
+    for frame, word in enumerate(memory.pmap):
+        if not word:
+            continue
+        mapped += 1
+        page = machine.page_at(word & ~_OFFSET)
+        if not memory.is_memory(frame):
+            yield f"physical page {frame:#x} of {memory.number} is mapped, and no memory"
+        elif not 0 <= page < machine.pages or word & _OFFSET & ~PMAP_WRITABLE:
+            yield f"physical page {frame:#x} of {memory.number} is mapped to {word:#x}"
+        else:
+            places.setdefault(page, set()).add((memory.number, frame))
+    if mapped != memory.mapped:
+        yield f"{memory.number} has {mapped} pages mapped, and counts {memory.mapped}"
+
+
+def _users(
+    machine: MachineMemory, places: dict[int, set[tuple[int, int]]], uses: Counter[int]
+) -> Iterator[str]:
+    """Share counts and back maps."""
+    for page, users in enumerate(machine.users):
+        if users != uses[page]:
+            yield f"machine page {page} has {uses[page]} users, and counts {users}"
+        if not users:
+            continue
+        noted: list[tuple[int, int]] = []
+        for place in machine.places(page):
+            noted.append(place)
+            if len(noted) > users:
+                yield f"machine page {page}: its back map does not end"
+                break
+        if set(noted) != places.get(page, set()) or len(set(noted)) != len(noted):
+            yield f"machine page {page} is mapped at {sorted(places.get(page, ()))}, its back map says {noted}"
+
+
+def _free_lists(machine: MachineMemory) -> Iterator[str]:
+    """Each page that nobody uses is on a list of its node, once, or has never been used."""
+    all_dirty = 0
+    for node in range(machine.nodes):
+        first = node * machine.map.node_pages
+        dirty, clean = machine.dirty_pages(node), machine.clean_pages(node)
+        all_dirty += len(dirty)
+        listed = Counter(dirty + clean)
+        if len(dirty) + len(clean) != machine.map.free[node]:
+            yield f"node {node} has {len(dirty)} + {len(clean)} free pages, and counts {machine.map.free[node]}"
+        free = {p for p in range(first, first + machine.map.untouched[node]) if not machine.users[p]}
+        if listed != Counter(free):
+            wrong = sorted((listed - Counter(free)) + (Counter(free) - listed))
+            yield f"node {node}: pages {wrong} are free and not listed, or listed and not free"
+        zeros = bytes(MACHINE_PAGE_SIZE)
+        for page in clean:
+            if ctypes.string_at(machine.address(page), MACHINE_PAGE_SIZE) != zeros:
+                yield f"machine page {page} is free and clean, and holds something"
+    if all_dirty != machine.map.all_dirty:
+        yield f"{all_dirty} pages are dirty, and {machine.map.all_dirty} are counted"
+
+
+def _writable(machine: MachineMemory, memory: PhysicalMemory, uses: Counter[int]) -> Iterator[str]:
+    """A page that a virtual machine may store to has no other user."""
+    for frame in memory.frames():
+        page = memory.machine_page(frame)
+        if memory.pmap[frame] & PMAP_WRITABLE and uses[page] > 1:
+            yield f"physical page {frame:#x} of {memory.number} is writable, and machine page {page} shared"
+
+
+def _tables(machine: MachineMemory, memory: PhysicalMemory, tables: TranslationTables) -> Iterator[str]:
+    """Each slot is in the back map, of a physical page whose machine page it leads to, as far as it may."""
+    frames: dict[int, list[int]] = {}
+    for frame, slot in tables.records():
+        frames.setdefault(slot, []).append(frame)
+    for slot, value in tables.slots():
+        half, kind = divmod(slot >> HALF_SHIFT, TABLES)
+        page_number = slot & (1 << HALF_SHIFT) - 1 | (1 << HALF_SHIFT if half == SPACES else 0)
+        virtual = page_number << MACHINE_PAGE_SHIFT
+        name = f"{Access(kind).name.lower()} slot of {virtual:#x} in space {half} of {memory.number}"
+        if not any(_leads_to(machine, memory, frame, kind, value, virtual) for frame in frames.get(slot, ())):
+            at = [f"{frame:#x}" for frame in frames.get(slot, ())]
+            yield f"{name} leads to no physical page that it may lead to (noted for {', '.join(at) or 'none'})"
+
+
+def _leads_to(
+    machine: MachineMemory, memory: PhysicalMemory, frame: int, kind: int, value: int, virtual: int
+) -> bool:
+    """Whether a slot's value is right for a physical page."""
+    word = memory.pmap[frame]
+    if not word:
+        return False
+    page = machine.page_at(word & ~_OFFSET)
+    has_code = bool(memory.decoded.flags[page] & MACHINE_CODE)
+    if kind == Access.FETCH:
+        entries = memory.decoded.entries_base + (page << ENTRIES_SHIFT)
+        return has_code and value == entries - 4 * virtual & _WORD
+    may = kind != Access.STORE or (bool(word & PMAP_WRITABLE) and not has_code)
+    return may and value == (word & ~_OFFSET) - virtual & _WORD

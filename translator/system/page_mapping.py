@@ -1,0 +1,300 @@
+"""Mapping and unmapping runs of machine pages, and allocating and releasing them: native, since a page that a virtual
+machine reads from a disk is to be mapped in less time than it would take to copy.
+
+They are called with the interpreter's lock held, so that no other Python thread runs meanwhile, and know nothing of the
+CPU state; `runtime.system.page_routines` loads them. Addresses of structures are `memory_map`'s.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from translator.ir import UNLIKELY_METADATA, IrValue
+from translator.system.memory_map import MemoryMap, Option, PhysicalMap
+from translator.system.routine import Routine, argument
+from translator.system.views import PAGE_SHIFT, PMAP_WRITABLE
+from translator.system.zap import empty_slots
+
+_VECTOR: Final = "<8 x i64>"
+_VECTOR_SIZE: Final = 64
+
+
+def page_mapping_ir() -> str:
+    """LLVM IR of the module."""
+    functions = [_allocate(), _release(), _link(), _unlink(), _zap(), _allocate_run(), _release_run()]
+    return "\n".join([*functions, _touch_run(), _map_run(), _unmap_run(), UNLIKELY_METADATA])
+
+
+class _PageRoutine(Routine):
+    """A routine that has parameters `map` (host address of the MemoryMap) and, mostly, `vm` (of the PhysicalMap)."""
+
+    def field_at(self, name: str, index: IrValue | None = None) -> IrValue:
+        """Host address of a field, or of an element of one."""
+        base, structure = ("map", MemoryMap) if hasattr(MemoryMap, name) else ("vm", PhysicalMap)
+        offset: int = getattr(structure, name).offset
+        at = argument(self, base, 64) + offset
+        return at if index is None else at + (index.zext(64) << 2)
+
+    def get(self, name: str, index: IrValue | None = None) -> IrValue:
+        """A field, or an element of one."""
+        structure = MemoryMap if hasattr(MemoryMap, name) else PhysicalMap
+        width = 32 if index is not None else 8 * getattr(structure, name).size
+        return self.load(self.field_at(name, index), width)
+
+    def add(self, name: str, amount: int, index: IrValue | None = None) -> None:
+        """Count up or down."""
+        self.store(self.field_at(name, index), self.get(name, index) + amount)
+
+    def of_page(self, array: str, page: IrValue) -> IrValue:
+        """Host address of an element of `users` or `heads`."""
+        return self.get(array) + (page.zext(64) << 2)
+
+    def link_at(self, place: IrValue) -> IrValue:
+        """Host address of a place's link."""
+        return self.get("links") + (place.zext(64) << 3)
+
+    def call(self, name: str, width: int, *values: IrValue) -> IrValue:
+        typed = ", ".join(value.typed() for value in values)
+        return self.value(name, f"call i{width} @{name}({typed})", width)
+
+    def call_for_effect(self, name: str, *values: IrValue) -> None:
+        self.emit(f"call void @{name}({', '.join(value.typed() for value in values)})")
+
+    def function(self, name: str, result: str, parameters: str = "", attributes: str = "") -> str:
+        body = "\n".join(self.lines)
+        return f"define dso_local {result} @{name}({parameters}) nounwind {attributes} {{\n{body}\n}}\n"
+
+    def code_flags(self, page: IrValue) -> IrValue:
+        """What the virtual machine has derived from a machine page."""
+        return self.load(self.get("code_flags") + page.zext(64), 8)
+
+    def word_at(self, frame: IrValue) -> IrValue:
+        """Host address of a physical page's word."""
+        return self.get("pmap") + (frame.zext(64) << 3)
+
+    def machine_page(self, word: IrValue) -> IrValue:
+        """The machine page in a word of pmap."""
+        return (word - self.get("machine_base")).shift_right(PAGE_SHIFT).trunc(32)
+
+
+def _map(r: Routine) -> IrValue:
+    return argument(r, "map", 64)
+
+
+def _vm(r: Routine) -> IrValue:
+    return argument(r, "vm", 64)
+
+
+def _allocate() -> str:
+    """i32: the entry of a page with one user, on `node` if there is one, else on the next one; 0 if there is none.
+
+    Dirty ones first: it takes less time to clear them than to have the host give a new one.
+    """
+    r = _PageRoutine()
+    nodes = r.get("nodes")
+    with r.repeat(nodes) as turn:
+        behind = argument(r, "node") + turn
+        node = behind.lt_unsigned(nodes).select(behind, behind - nodes)
+        for kind in ("dirty", "clean"):
+            entry = r.get(kind, node)
+            with r.when(entry.ne(0)):
+                page = entry - 1
+                r.store(r.field_at(kind, node), r.load(r.of_page("heads", page), 32))
+                r.store(r.of_page("heads", page), r.constant(0, 32))
+                r.store(r.of_page("users", page), r.constant(1, 32))
+                r.add("free", -1, node)
+                if kind == "dirty":
+                    r.add("all_dirty", -1)
+                    with r.when(argument(r, "zeroed").ne(0)):
+                        _clear(r, r.get("machine_base") + (page.zext(64) << PAGE_SHIFT))
+                r.give(entry)
+        untouched = r.get("untouched", node)
+        with r.when(untouched.lt_unsigned(r.get("node_pages"))):
+            r.store(r.field_at("untouched", node), untouched + 1)
+            page = node * r.get("node_pages") + untouched
+            r.store(r.of_page("users", page), r.constant(1, 32))
+            r.give(page + 1)
+    r.give(0)
+    return r.function("allocate", "i32", "i64 %map, i32 %node, i32 %zeroed")
+
+
+def _clear(r: _PageRoutine, host: IrValue) -> None:
+    with r.repeat((1 << PAGE_SHIFT) // _VECTOR_SIZE) as turn:
+        at = r.pointer(host + (turn.zext(64) * _VECTOR_SIZE))
+        r.emit(f"store {_VECTOR} zeroinitializer, ptr {at}, align {_VECTOR_SIZE}")
+
+
+def _release() -> str:
+    """i32: 1 if a page, which has one user less, is free now."""
+    r = _PageRoutine()
+    page = argument(r, "page")
+    users = r.load(r.of_page("users", page), 32) - 1
+    r.store(r.of_page("users", page), users)
+    with r.when(users.ne(0)):
+        r.give(0)
+    node = page.divide_unsigned(r.get("node_pages"))
+    r.store(r.of_page("heads", page), r.get("dirty", node))
+    r.store(r.field_at("dirty", node), page + 1)
+    r.add("free", 1, node)
+    r.add("all_dirty", 1)
+    r.give(1)
+    return r.function("release", "i32", "i64 %map, i32 %page")
+
+
+def _link() -> str:
+    """Note in a page's back map that it is mapped at a place."""
+    r = _PageRoutine()
+    place = argument(r, "place")
+    head_at = r.of_page("heads", argument(r, "page"))
+    head = r.load(head_at, 32)
+    r.store(r.link_at(place), head.zext(64))
+    with r.when(head.ne(0)):
+        r.store(r.link_at(head) + 4, place)
+    r.store(head_at, place)
+    r.finish()
+    return r.function("link", "void", "i64 %map, i32 %place, i32 %page")
+
+
+def _unlink() -> str:
+    """The opposite."""
+    r = _PageRoutine()
+    at = r.link_at(argument(r, "place"))
+    following, previous = r.load(at, 32), r.load(at + 4, 32)
+    with r.when(following.ne(0)):
+        r.store(r.link_at(following) + 4, previous)
+    with r.when(previous.ne(0)):
+        r.store(r.link_at(previous), following)
+        r.finish()
+    r.store(r.of_page("heads", argument(r, "page")), following)
+    r.finish()
+    return r.function("unlink", "void", "i64 %map, i32 %place, i32 %page")
+
+
+def _zap() -> str:
+    """Empty every slot that leads to a physical page."""
+    r = _PageRoutine()
+    empty_slots(r, argument(r, "head_at", 64), r.get("slot_records"), r.get("slots"))
+    return r.function("zap", "void", "i64 %vm, i64 %head_at")
+
+
+def _allocate_run() -> str:
+    """Fill a list with pages of one user each; i32: how many there were."""
+    r = _PageRoutine()
+    with r.repeat(argument(r, "count")) as turn:
+        entry = r.call("allocate", 32, _map(r), argument(r, "node"), argument(r, "zeroed"))
+        with r.when(entry.eq(0), unlikely=True):
+            r.give(turn)
+        r.store(argument(r, "entries", 64) + (turn.zext(64) << 2), entry)
+    r.give(argument(r, "count"))
+    parameters = "i64 %map, i32 %node, i64 %entries, i32 %count, i32 %zeroed"
+    return r.function("allocate_run", "i32", parameters)
+
+
+def _release_run() -> str:
+    """Give up the use of the pages of a list, of all or of those with no other user, and empty it so far.
+
+    i32: how many are free now.
+    """
+    r = _PageRoutine()
+    freed = r.assign("freed", "alloca i32")
+    r.emit(f"store i32 0, ptr {freed}")
+    with r.repeat(argument(r, "count")) as turn:
+        at = argument(r, "entries", 64) + (turn.zext(64) << 2)
+        entry = r.load(at, 32)
+        with r.when(entry.ne(0)):
+            is_sole = r.load(r.of_page("users", entry - 1), 32).eq(1)
+            with r.when(is_sole | argument(r, "only_unused").eq(0)):
+                r.store(at, r.constant(0, 32))
+                more = r.call("release", 32, _map(r), entry - 1)
+                so_far = r.value("so_far", f"load i32, ptr {freed}", 32)
+                r.emit(f"store {(so_far + more).typed()}, ptr {freed}")
+    r.give(r.value("so_far", f"load i32, ptr {freed}", 32))
+    return r.function("release_run", "i32", "i64 %map, i64 %entries, i32 %count, i32 %only_unused")
+
+
+def _touch_run() -> str:
+    """Give pages of zeros to those physical pages of a run that are memory and have none.
+
+    i32: how many of the run have been looked at before there was no machine page left.
+    """
+    r = _PageRoutine()
+    with r.repeat(argument(r, "count")) as turn:
+        frame = argument(r, "frame") + turn
+        is_memory = r.load(r.get("is_memory") + frame.zext(64), 8).ne(0)
+        with r.when(is_memory & r.load(r.word_at(frame), 64).eq(0)):
+            entry = r.call("allocate", 32, _map(r), r.get("node"), r.constant(1, 32))
+            with r.when(entry.eq(0), unlikely=True):
+                r.give(turn)
+            _enter(r, frame, entry - 1, r.constant(PMAP_WRITABLE, 64))
+    r.give(argument(r, "count"))
+    return r.function("touch_run", "i32", "i64 %map, i64 %vm, i32 %frame, i32 %count")
+
+
+def _enter(r: _PageRoutine, frame: IrValue, page: IrValue, flags: IrValue) -> None:
+    """Map a page at a physical page that has none."""
+    host = r.get("machine_base") + (page.zext(64) << PAGE_SHIFT)
+    r.store(r.word_at(frame), host | flags)
+    r.call_for_effect("link", _map(r), r.get("first_place") | frame, page)
+    r.add("mapped", 1)
+
+
+def _leave(r: _PageRoutine, frame: IrValue, page: IrValue) -> None:
+    """Drop the mapping of a page at a physical page, and the translations to it."""
+    heads = r.get("slot_heads")
+    with r.when(heads.ne(0)):
+        head_at = heads + (frame.zext(64) << 2)
+        with r.when(r.load(head_at, 32).ne(0)):
+            r.call_for_effect("zap", _vm(r), head_at)
+    r.store(r.word_at(frame), r.constant(0, 64))
+    r.call_for_effect("unlink", _map(r), r.get("first_place") | frame, page)
+    r.call("release", 32, _map(r), page)
+    r.add("mapped", -1)
+
+
+def _map_run() -> str:
+    """Map the pages of a list at a run of physical pages, whatever was mapped there, as `options` say.
+
+    i32: how many of them, before one that has to do with decoded code, or is none. The caller uses every page, too,
+    so that none is free in between.
+    """
+    r = _PageRoutine()
+    options = argument(r, "options")
+    heeds_code = (options & Option.CODE_TOO).eq(0)
+    flags = (options & Option.WRITABLE).ne(0).select(r.constant(PMAP_WRITABLE, 64), r.constant(0, 64))
+    more = (options & Option.GIVEN).eq(0).zext(32)
+    with r.repeat(argument(r, "count")) as turn:
+        frame = argument(r, "frame") + turn
+        entry = r.load(argument(r, "entries", 64) + (turn.zext(64) << 2), 32)
+        with r.when(entry.eq(0), unlikely=True):
+            r.give(turn)
+        page = entry - 1
+        with r.when(heeds_code & r.code_flags(page).ne(0), unlikely=True):
+            r.give(turn)
+        users_at = r.of_page("users", page)
+        word = r.load(r.word_at(frame), 64)
+        with r.when(word.ne(0)):
+            before = r.machine_page(word)
+            with r.when(heeds_code & r.code_flags(before).ne(0), unlikely=True):
+                r.give(turn)
+            _leave(r, frame, before)
+        r.store(users_at, r.load(users_at, 32) + more)
+        _enter(r, frame, page, flags)
+    r.give(argument(r, "count"))
+    parameters = "i64 %map, i64 %vm, i32 %frame, i64 %entries, i32 %count, i32 %options"
+    return r.function("map_run", "i32", parameters)
+
+
+def _unmap_run() -> str:
+    """Drop what is mapped at a run of physical pages; i32: how many, before one that has to do with decoded code."""
+    r = _PageRoutine()
+    heeds_code = (argument(r, "options") & Option.CODE_TOO).eq(0)
+    with r.repeat(argument(r, "count")) as turn:
+        frame = argument(r, "frame") + turn
+        word = r.load(r.word_at(frame), 64)
+        with r.when(word.ne(0)):
+            page = r.machine_page(word)
+            with r.when(heeds_code & r.code_flags(page).ne(0), unlikely=True):
+                r.give(turn)
+            _leave(r, frame, page)
+    r.give(argument(r, "count"))
+    return r.function("unmap_run", "i32", "i64 %map, i64 %vm, i32 %frame, i32 %count, i32 %options")
