@@ -7,7 +7,8 @@
 
 Needs Debian's gcc-mipsel-linux-gnu and gcc-mips-linux-gnu. The C library is musl, built here from Debian's
 source package (`apt-get source`; or --musl-source FILE): static programs of 30 kB each that use a real stdio,
-malloc and string library, for both endians. Bare-metal images (system/) are linked with system/runtime alone.
+malloc and string library, for both endians. Bare-metal images (system/) are linked with system/runtime alone, and
+the demo's kernel (kernel/) with nothing.
 """
 
 from __future__ import annotations
@@ -40,10 +41,13 @@ IMAGE_FLAGS = (
     "-std=gnu11 -O2 -ffreestanding -mips32r2 -mhard-float -mno-abicalls -G0 -fno-pic -fno-pie -fno-stack-protector"
     " -fno-asynchronous-unwind-tables -Wall -Wextra -Wno-main -Wa,-mno-fix-loongson3-llsc -Isystem/runtime"
 ).split()
-IMAGE_LINK_FLAGS = (
-    "-static -no-pie -nostdlib -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=16 -Wl,--nmagic"
-    " -Wl,--no-warn-rwx-segments -Tsystem/runtime/image.ld"
+BARE_LINK_FLAGS = (
+    "-static -no-pie -nostdlib -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments"
 ).split()
+IMAGE_LINK_FLAGS = [
+    *BARE_LINK_FLAGS,
+    *"-Wl,-z,max-page-size=16 -Wl,--nmagic -Tsystem/runtime/image.ld".split(),
+]
 MUSL_COMPILE_FLAGS = "-O2 -fno-tree-vectorize -mips32r2 -mhard-float -fno-pic -fno-pie"
 DROPPED_SECTIONS = (".comment", ".gnu.attributes", ".pdr", ".mdebug.abi32")
 
@@ -53,6 +57,10 @@ MUSL_SHA256 = "7d5b0b6062521e4627e099e4c9dc8248d32a30285e959b7eecaa780cf8cfd4a4"
 BARE_KERNEL = GUESTS / "bare" / "kernel.c"
 BARE_LIBRARY = GUESTS / "bare" / "library.c"
 BARE_FLAGS = [*IMAGE_FLAGS, "-fno-tree-vectorize", "-ffp-contract=off", "-Ibare/include"]
+
+DEMO_KERNEL = GUESTS / "kernel"
+DEMO_KERNEL_FLAGS = [*IMAGE_FLAGS, "-msoft-float", "-fno-tree-loop-distribute-patterns"]
+DEMO_KERNEL_LINK_FLAGS = [*BARE_LINK_FLAGS, "-Wl,-z,max-page-size=4096", "-Tkernel/kernel.ld"]
 
 PREBUILT_BIG_ENDIAN = frozenset({"sha256", "lz", "words", "nbody", "blur"})
 """Benchmark programs that are built for the big-endian target as well; all others are little-endian only."""
@@ -82,7 +90,7 @@ BIG_ENDIAN = Target("mips", "mips-linux-gnu")
 
 @dataclass(frozen=True)
 class Program:
-    """One guest: a source file, a target and the place of the result relative to the repository."""
+    """One guest: a source file (or directory), a target and the place of the result relative to the repository."""
 
     source: Path
     target: Target
@@ -91,7 +99,12 @@ class Program:
     @property
     def is_image(self) -> bool:
         """Whether it runs on a bare machine, without Linux and its C library."""
-        return self.source.parent in (GUESTS / "system", GUESTS / "bare")
+        return self.source == DEMO_KERNEL or self.source.parent in (GUESTS / "system", GUESTS / "bare")
+
+    @property
+    def name(self) -> str:
+        """What it is called on the command line."""
+        return "demo_kernel" if self.source == DEMO_KERNEL else self.source.stem
 
 
 def programs() -> Iterator[Program]:
@@ -107,6 +120,8 @@ def programs() -> Iterator[Program]:
         for target in (LITTLE_ENDIAN, BIG_ENDIAN):
             yield Program(source, target, Path("guests/prebuilt", target.name, "system", source.stem))
     yield Program(BARE_KERNEL, LITTLE_ENDIAN, Path("guests/prebuilt/mipsel/bare/kernel"))
+    for target in (LITTLE_ENDIAN, BIG_ENDIAN):
+        yield Program(DEMO_KERNEL, target, Path("dbt_disco/demo/guest", target.name, "kernel"))
     for source in sorted((GUESTS / "embedded").glob("*.c")):
         for target in (LITTLE_ENDIAN, BIG_ENDIAN):
             yield Program(source, target, Path("dbt_disco/embedded", target.name, source.stem))
@@ -268,6 +283,21 @@ def build_kernel(program: Program, runtime: Path, root: Path) -> None:
     run([target.tool("strip"), str(output)], GUESTS)
 
 
+def build_demo_kernel(program: Program, root: Path) -> None:
+    """Compile, link and strip the demo's kernel, all of whose sources are in its directory."""
+    target = program.target
+    output = root / program.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="demo-kernel-") as scratch:
+        objects = []
+        for source in sorted(program.source.glob("*.[cS]")):
+            objects.append(str(Path(scratch, f"{source.stem}.o")))
+            command = [target.tool("gcc"), *DEMO_KERNEL_FLAGS, "-c", "-o", objects[-1]]
+            run([*command, str(source.relative_to(GUESTS))], GUESTS)
+        run([target.tool("gcc"), *DEMO_KERNEL_LINK_FLAGS, "-o", str(output), *objects], GUESTS)
+    run([target.tool("strip"), str(output)], GUESTS)
+
+
 def build(chosen: list[Program], musl_source: Path | None, root: Path) -> None:
     """Build the chosen programs into `root`, a repository or an empty directory."""
     images = [program for program in chosen if program.is_image]
@@ -280,7 +310,9 @@ def build(chosen: list[Program], musl_source: Path | None, root: Path) -> None:
             for target in {image.target for image in images}
         }
         builds = [
-            pool.submit(
+            pool.submit(build_demo_kernel, image, root)
+            if image.source == DEMO_KERNEL
+            else pool.submit(
                 build_kernel if image.source == BARE_KERNEL else build_image, image, runtime[image.target], root
             )
             for image in images
@@ -300,7 +332,7 @@ def differences(chosen: list[Program], root: Path) -> list[str]:
         elif committed.read_bytes() != (root / program.output).read_bytes():
             found.append(f"{program.output}: differs from its rebuilt self")
     known = {REPOSITORY / program.output for program in programs()}
-    for directory in ("guests/prebuilt", "dbt_disco/embedded"):
+    for directory in ("guests/prebuilt", "dbt_disco/embedded", "dbt_disco/demo/guest"):
         for path in sorted((REPOSITORY / directory).glob("mips*/**/*")):
             if path.is_file() and path not in known:
                 found.append(f"{path.relative_to(REPOSITORY)}: has no source")
@@ -314,8 +346,8 @@ def main() -> int:
     parser.add_argument("--musl-source", type=Path, metavar="FILE", help=f"archive of musl {MUSL_VERSION}")
     options = parser.parse_args()
     known = list(programs())
-    chosen = [program for program in known if not options.names or program.source.stem in options.names]
-    for name in set(options.names) - {program.source.stem for program in known}:
+    chosen = [program for program in known if not options.names or program.name in options.names]
+    for name in set(options.names) - {program.name for program in known}:
         parser.error(f"no guest program is called {name}")
     try:
         if not options.check:

@@ -17,9 +17,10 @@ from dbt_disco.benchmark.program_table import FLOATING_POINT, SCALES, load_progr
 REPOSITORY = Path(__file__).parents[2]
 PREBUILT = REPOSITORY / "guests" / "prebuilt"
 EMBEDDED = REPOSITORY / "dbt_disco" / "embedded"
+DEMO_GUESTS = REPOSITORY / "dbt_disco" / "demo" / "guest"
 BENCHMARKS = load_programs()
 EXECUTABLES = sorted(
-    path for root in (PREBUILT, EMBEDDED) for path in root.glob("mips*/**/*") if path.is_file()
+    path for root in (PREBUILT, EMBEDDED, DEMO_GUESTS) for path in root.glob("mips*/**/*") if path.is_file()
 )
 
 ENVIRONMENT_DEPENDENT = 5_000
