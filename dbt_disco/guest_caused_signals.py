@@ -60,6 +60,10 @@ class GuestCausedSignals:
                 self._state.pending_signals |= 1 << other.number % 64
         return [one for one in caught if one.number in GUEST_CAUSED]
 
+    def keep_pending(self, number: int, information: bytes) -> bool:
+        """See `SignalSource`. What the guest has not taken would be left to Python."""
+        return False
+
     def call(self, name: str, *arguments: Any) -> int:
         """See `SignalSource`."""
         return self._source.call(name, *arguments)

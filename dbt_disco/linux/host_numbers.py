@@ -120,6 +120,7 @@ _TABLE: Final = """
     rt_sigqueueinfo 129 138
     rt_sigsuspend 130 133
     rt_sigtimedwait 128 137
+    rt_tgsigqueueinfo 297 240
     sched_get_priority_max 146 125
     sched_get_priority_min 147 126
     sched_getaffinity 204 123

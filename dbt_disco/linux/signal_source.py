@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any, Final, Protocol
 
+from dbt_disco.linux.host_kernel import host_call
 from dbt_disco.linux.host_numbers import NUMBERS
 from runtime.host_signals import CaughtSignal, HostSignals
 from translator.state import CpuState
@@ -30,6 +32,9 @@ class SignalSource(Protocol):
 
     def take(self) -> list[CaughtSignal]:
         """The signals caught since the last call, in order."""
+
+    def keep_pending(self, number: int, information: bytes) -> bool:
+        """Have the host keep pending a host signal that is blocked there, with this siginfo_t; False if it does not."""
 
     def call(self, name: str, *arguments: Any) -> int:
         """As `host_call`, but NOT_MADE if there are signals to `take`: it never waits in spite of one."""
@@ -76,6 +81,10 @@ class HostSignalSource:
     def take(self) -> list[CaughtSignal]:
         """See `SignalSource`."""
         return self._signals.take() if self._state.pending_signals else []
+
+    def keep_pending(self, number: int, information: bytes) -> bool:
+        """See `SignalSource`."""
+        return host_call("rt_tgsigqueueinfo", os.getpid(), host_call("gettid"), number, information) == 0
 
     def call(self, name: str, *arguments: Any) -> int:
         """See `SignalSource`."""

@@ -27,7 +27,7 @@ from dbt_disco.linux.signal_numbers import (
 )
 from dbt_disco.linux.signal_source import SignalSource
 from dbt_disco.linux.vcpu import Vcpu
-from runtime.host_signals import VALID_SIGNALS
+from runtime.host_signals import ASYNCHRONOUS_SIGNALS, VALID_SIGNALS
 
 SIG_DFL: Final = 0
 SIG_IGN: Final = 1
@@ -154,8 +154,16 @@ class Signals:
 
     # Pending signals.
 
+    def send_to_self(self, info: SignalInfo) -> None:
+        """The guest sends itself a signal: one that it blocks waits with the host, where signalfd finds it."""
+        host = host_signal(info.number)
+        is_blocked = bool(self.mask >> (info.number - 1) & 1)
+        if is_blocked and host in ASYNCHRONOUS_SIGNALS and self._source.keep_pending(host, info.to_host()):
+            return
+        self.send(info)
+
     def send(self, info: SignalInfo) -> None:
-        """Queue a signal that the guest sends itself. Standard signals are not queued twice."""
+        """Queue a signal. Standard signals are not queued twice."""
         number = info.number
         if self._ignored(number) and not self.mask >> (number - 1) & 1:
             return

@@ -1,10 +1,12 @@
 /* Signals: handlers, masks, waiting, alternate stacks, faults, and what a handler may change in its frame. */
 #define _GNU_SOURCE
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/time.h>
 #include <time.h>
 #include <ucontext.h>
@@ -110,6 +112,44 @@ static void masks(void)
 		CHECK(sigqueue(getpid(), SIGRTMIN + 2, (union sigval){.sival_int = i}) == 0);
 	sigprocmask(SIG_UNBLOCK, &set, 0);
 	CHECK(count == 3 && last_value == 3 && last_code == SI_QUEUE);
+	sigprocmask(SIG_SETMASK, &old, 0);
+}
+
+/* Blocked signals, read from a descriptor: whoever has sent them. */
+static void descriptor(void)
+{
+	sigset_t set, old, pending;
+	struct signalfd_siginfo info;
+	int real_time = SIGRTMIN + 3;
+	struct itimerval timer = {.it_value = {0, 2000}};
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGALRM);
+	sigaddset(&set, real_time);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	int fd = signalfd(-1, &set, SFD_NONBLOCK);
+	struct pollfd ready = {fd, POLLIN, 0};
+	CHECK(fd >= 0);
+	CHECK_ERROR(EAGAIN, read(fd, &info, sizeof info));
+	raise(SIGUSR1);
+	raise(SIGUSR1);
+	CHECK(sigpending(&pending) == 0 && sigismember(&pending, SIGUSR1));
+	CHECK(poll(&ready, 1, 0) == 1 && ready.revents == POLLIN);
+	CHECK(read(fd, &info, sizeof info) == sizeof info && info.ssi_signo == SIGUSR1);
+	CHECK(info.ssi_pid == (unsigned)getpid() && info.ssi_uid == getuid());
+	CHECK(sigpending(&pending) == 0 && !sigismember(&pending, SIGUSR1));
+	for (int i = 1; i <= 2; i++)
+		CHECK(sigqueue(getpid(), real_time, (union sigval){.sival_int = i}) == 0);
+	for (int i = 1; i <= 2; i++) {
+		CHECK(read(fd, &info, sizeof info) == sizeof info && (int)info.ssi_signo == real_time);
+		CHECK(info.ssi_int == i && info.ssi_code == SI_QUEUE);
+	}
+	setitimer(ITIMER_REAL, &timer, 0);
+	CHECK(poll(&ready, 1, 5000) == 1);
+	CHECK(read(fd, &info, sizeof info) == sizeof info && info.ssi_signo == SIGALRM);
+	CHECK_ERROR(EAGAIN, read(fd, &info, sizeof info));
+	close(fd);
 	sigprocmask(SIG_SETMASK, &old, 0);
 }
 
@@ -317,6 +357,7 @@ int main(void)
 {
 	actions();
 	masks();
+	descriptor();
 	waiting();
 	restarting();
 	busy_until_timer();

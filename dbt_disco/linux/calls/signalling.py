@@ -211,7 +211,7 @@ def _send(process: LinuxProcess, call: str, target: tuple[int, ...], number: int
         return -errno.EINVAL
     to_self = target[-1] in (os.getpid(), host_call("gettid"))
     if to_self and number not in (0, SIGKILL, SIGSTOP):
-        process.signals.send(_sender(number, code))
+        process.signals.send_to_self(_sender(number, code))
         return 0
     host = host_signal(number) if number else 0
     if host is None:
@@ -240,7 +240,7 @@ def rt_sigqueueinfo(process: LinuxProcess, pid: int, number: int, address: int) 
         return -errno.EINVAL
     info = SignalInfo.unpacked(process.memory.big_endian, process.space.read(address, SIGNAL_INFO_SIZE))
     if pid == os.getpid():
-        process.signals.send(info._replace(number=number))
+        process.signals.send_to_self(info._replace(number=number))
         return 0
     host = host_signal(number)
     if host is None:
