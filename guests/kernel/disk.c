@@ -22,7 +22,9 @@
 #define RESULT_OK 0
 #define RESULT_IO_ERROR 1
 
-unsigned disk_sectors, disk_segment_size, disk_requests;
+#define DATA_DESCRIPTORS (VIRTQUEUE_SIZE - 2) /* all but those of header and result */
+
+unsigned disk_sectors, disk_segments_max, disk_segment_size, disk_requests;
 
 static struct virtio_device device;
 static struct virtqueue queue __attribute__((aligned(PAGE_SIZE)));
@@ -32,7 +34,7 @@ static struct {
 } header;
 static volatile unsigned char result;
 
-static unsigned features, segments_max;
+static unsigned features;
 static unsigned short used; /* used index seen by the interrupt handler */
 static volatile bool request_done;
 static bool broken;
@@ -62,9 +64,9 @@ const char *disk_init(void)
 	if (virtio_configuration(&device, CONFIGURATION_CAPACITY + 4))
 		disk_sectors = 0xffffffff; /* nobody here looks beyond 2 TB */
 	disk_segment_size = features & FEATURE_SIZE_MAX ? virtio_configuration(&device, CONFIGURATION_SIZE_MAX) : 1 << 16;
-	segments_max = features & FEATURE_SEG_MAX ? virtio_configuration(&device, CONFIGURATION_SEG_MAX) : 1;
-	if (segments_max > DISK_SEGMENTS)
-		segments_max = DISK_SEGMENTS;
+	disk_segments_max = features & FEATURE_SEG_MAX ? virtio_configuration(&device, CONFIGURATION_SEG_MAX) : 1;
+	if (disk_segments_max > DATA_DESCRIPTORS)
+		disk_segments_max = DATA_DESCRIPTORS;
 	enable_interrupt(device.interrupt, interrupt);
 	return NULL;
 }
@@ -75,25 +77,15 @@ static void set_descriptor(unsigned index, unsigned address, unsigned length, un
 						       LITTLE_16((unsigned short)flags), LITTLE_16((unsigned short)(index + 1))};
 }
 
-/* The bytes from the beginning of a buffer on that are in one piece of physical memory. */
-static unsigned contiguous(const char *buffer, unsigned length)
-{
-	unsigned start = physical_address(buffer), part = PAGE_SIZE - start % PAGE_SIZE;
-
-	if (length > disk_segment_size)
-		length = disk_segment_size;
-	while (part < length && physical_address(buffer + part) == start + part)
-		part += PAGE_SIZE;
-	return part < length ? part : length;
-}
-
 /* Descriptors from 1 on for as much of a buffer as goes into one request; how much that is, and how many they are. */
 static unsigned describe(const char *buffer, unsigned length, unsigned flags, unsigned *count)
 {
 	unsigned done = 0, part;
 
-	for (*count = 0; done < length && *count < segments_max; done += part) {
-		part = contiguous(buffer + done, length - done);
+	for (*count = 0; done < length && *count < disk_segments_max; done += part) {
+		unsigned left = length - done;
+
+		part = contiguous_bytes(buffer + done, left < disk_segment_size ? left : disk_segment_size);
 		set_descriptor(++*count, physical_address(buffer + done), part, flags | DESCRIPTOR_NEXT);
 	}
 	return done / SECTOR_SIZE * SECTOR_SIZE == done ? done : 0;

@@ -9,10 +9,9 @@ const char *disk_init(void);
 
 extern unsigned disk_sectors;
 
-/* A request's data is one to DISK_SEGMENTS pieces that are contiguous in physical memory, of at most this many bytes:
- * the most that the device takes, unless somebody wants less. */
-#define DISK_SEGMENTS 16
-extern unsigned disk_segment_size;
+/* A request's data is in pieces that are contiguous in physical memory. What the device takes: the most pieces, and the
+ * most bytes in one, which may be set to less. */
+extern unsigned disk_segments_max, disk_segment_size;
 
 /* Transfer whole sectors, in as many requests as it takes; the buffer may be mapped memory. Everybody waits for the end
  * of a request in wait_for. NULL, or what went wrong. */

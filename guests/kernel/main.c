@@ -79,6 +79,7 @@ void main(int a0, const void *a1, const void *a2, unsigned a3)
 	timer_init(handover.counts_per_second);
 	interrupts_on();
 	options_init(handover.command_line);
+	scatter_frames = option_is("frames", "scattered", "contiguous", "contiguous");
 	tasks = chosen_tasks();
 	problem = disk_init();
 	print("kernel: name=%s free_pages=%u disk_sectors=%u\n", option("name", "kernel"), free_frames(), disk_sectors);

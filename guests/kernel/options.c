@@ -8,7 +8,7 @@
 #include "uart.h"
 
 #define COMMAND_LINE_SIZE 4096
-#define NAMES "task name files rounds sectors seed size segments repeat align touch kind"
+#define NAMES "task name files rounds sectors seed size segments repeat align touch frames kind"
 
 static struct {
 	const char *name, *value;
@@ -113,6 +113,15 @@ unsigned option_number(const char *name, unsigned otherwise, unsigned least, uns
 	if (text && (!read_number(text, &number) || number < least || number > most))
 		usage_error("%s=%s: not a number from %u to %u", name, text, least, most);
 	return number;
+}
+
+bool option_is(const char *name, const char *first, const char *second, const char *otherwise)
+{
+	const char *value = option(name, otherwise);
+
+	if (!equal(value, first) && !equal(value, second))
+		usage_error("%s=%s: it is %s or %s", name, value, first, second);
+	return equal(value, first);
 }
 
 bool next_item(const char **list, char *item, unsigned size)

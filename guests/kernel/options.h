@@ -13,6 +13,9 @@ void options_init(const char *command_line);
 const char *option(const char *name, const char *otherwise);
 unsigned option_number(const char *name, unsigned otherwise, unsigned least, unsigned most);
 
+/* Whether an option has the first of two values; if it has neither, the machine ends. */
+bool option_is(const char *name, const char *first, const char *second, const char *otherwise);
+
 /* Take the next item off a list separated by commas; false if there is none. It is cut off if it is too long. */
 bool next_item(const char **list, char *item, unsigned size);
 

@@ -9,6 +9,7 @@
 #define ENTRIES (PAGE_SIZE / 4)
 #define TABLE_INDEX(address) ((address) >> 22)
 #define PAGE_INDEX(address) ((address) >> 12 & (ENTRIES - 1))
+#define ENTRY_STEP (ENTRYLO(PAGE_SIZE) - ENTRYLO(0)) /* from a frame's entry to that of the next frame */
 
 typedef unsigned page_table_t[ENTRIES];
 
@@ -17,6 +18,7 @@ static page_table_t empty;
 
 page_table_t *page_directory[ENTRIES];
 unsigned tlb_refills;
+bool scatter_frames;
 
 static unsigned next_page = KSEG2;
 
@@ -65,21 +67,39 @@ void *map_pages(unsigned count)
 	unsigned start = next_page, frames = allocate_frames(count);
 
 	for (unsigned i = 0; i < count; i++)
-		map_page(start + PAGE_SIZE * i, frames + PAGE_SIZE * i);
+		map_page(start + PAGE_SIZE * i, frames + PAGE_SIZE * (scatter_frames ? count - 1 - i : i));
 	/* A page left out between two areas has what runs over an area's end found out; and pairs are not split, so that no
 	 * entry now in the TLB says that one of these pages is invalid. */
 	next_page = (start + PAGE_SIZE * count + 2 * PAGE_SIZE) & ~(2 * PAGE_SIZE - 1);
 	return (void *)start;
 }
 
+static bool is_unmapped(unsigned virtual)
+{
+	return virtual >= KSEG0 && virtual < KSEG2;
+}
+
 unsigned physical_address(const void *address)
 {
 	unsigned virtual = (unsigned)address, entry;
 
-	if (virtual >= KSEG0 && virtual < KSEG2)
+	if (is_unmapped(virtual))
 		return virtual & 0x1fffffff;
 	entry = *entry_of(virtual);
 	if (!(entry & ENTRYLO_V))
 		panic("no memory at virtual address 0x%08x", virtual);
 	return (entry & ~0x3fu) << 6 | (virtual & (PAGE_SIZE - 1));
+}
+
+unsigned contiguous_bytes(const void *address, unsigned limit)
+{
+	unsigned virtual = (unsigned)address, next = (virtual | (PAGE_SIZE - 1)) + 1, bytes = next - virtual;
+	unsigned entry;
+
+	if (is_unmapped(virtual))
+		return limit;
+	entry = *entry_of(virtual);
+	for (; bytes < limit && *entry_of(next) == entry + ENTRY_STEP; next += PAGE_SIZE, bytes += PAGE_SIZE)
+		entry += ENTRY_STEP;
+	return bytes < limit ? bytes : limit;
 }

@@ -9,28 +9,20 @@
  * The requests go through header, directory and files one after the other, and then from the beginning again; a first time
  * around is not measured.
  */
+#include <stddef.h>
+
+#include "cp0.h"
 #include "disk.h"
 #include "integer.h"
-#include "cp0.h"
 #include "memory.h"
 #include "options.h"
 #include "page_table.h"
 #include "report.h"
-#include "string.h"
 #include "tasks.h"
 #include "timer.h"
 #include "volume.h"
 
 #define SIZE_MAX (1u << 20)
-
-static bool either(const char *name, const char *yes, const char *no, const char *otherwise)
-{
-	const char *value = option(name, otherwise);
-
-	if (!equal(value, yes) && !equal(value, no))
-		usage_error("%s=%s: it is %s or %s", name, value, yes, no);
-	return equal(value, yes);
-}
 
 /* The size of the segments that make so many of a request. */
 static unsigned segment_size(unsigned size, unsigned segments)
@@ -53,15 +45,18 @@ static unsigned touch_pages(const char *buffer, unsigned size)
 void task_read(void)
 {
 	unsigned size = option_number("size", SIZE_MAX, PAGE_SIZE, SIZE_MAX), repeat = option_number("repeat", 256, 1, 1u << 24);
-	bool aligned = either("align", "page", "none", "page"), touches = either("touch", "yes", "no", "no");
-	unsigned places = volume.scratch_page / (size / PAGE_SIZE), least = (size + disk_segment_size - 1) / disk_segment_size;
-	unsigned segments = option_number("segments", least, least, DISK_SEGMENTS), device_segment_size = disk_segment_size;
+	bool aligned = option_is("align", "page", "none", "page"), touches = option_is("touch", "yes", "no", "no");
+	unsigned largest = scatter_frames ? PAGE_SIZE : disk_segment_size, least = (size + largest - 1) / largest;
+	unsigned segments = option_number("segments", least, least, disk_segments_max), device_segment_size = disk_segment_size;
+	unsigned places = volume.scratch_page / (size / PAGE_SIZE);
 	unsigned long long counts = 0, rate;
 	const char *problem = NULL;
 	char *buffer;
 
 	if (size % PAGE_SIZE)
 		usage_error("size=%u: not a multiple of %u", size, PAGE_SIZE);
+	if (segments > disk_segments_max || (scatter_frames && !aligned))
+		usage_error("size=%u: with these pieces of memory it is no single request", size);
 	disk_segment_size = segment_size(size, segments);
 	if (!places) {
 		failed("read: the volume's files are smaller than one request");

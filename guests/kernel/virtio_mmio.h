@@ -8,7 +8,7 @@
 #define VIRTIO_USED_BUFFER 1
 #define VIRTIO_CONFIGURATION_CHANGE 2
 
-#define VIRTQUEUE_SIZE 32
+#define VIRTQUEUE_SIZE 256
 
 struct virtio_device {
 	volatile unsigned *registers;

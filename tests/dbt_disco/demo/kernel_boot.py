@@ -9,7 +9,7 @@ from dbt_disco.demo.disk_image import generated_volume
 from dbt_disco.demo.guest_kernel import KERNEL
 from tests.dbt_disco.commands.command import Done, command
 
-SMALL_VOLUME = generated_volume({"one": 3 * 4096, "two": 5_001, "none": 0}, 16)
+SMALL_VOLUME = generated_volume({"one": 4096, "two": 1_001, "none": 0}, 16)
 """For engines that are slow."""
 VOLUME = generated_volume({"first": 200_000, "second": 1 << 20, "third": (2 << 20) + 3}, 300)
 """Files of less, exactly and more than one request."""

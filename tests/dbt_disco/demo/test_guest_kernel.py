@@ -111,6 +111,24 @@ def test_computing_uses_mapped_memory() -> None:
     assert refills is not None and int(refills[1]) >= 128
 
 
+@pytest.mark.parametrize("engine", ["auto", "interpreter", "translator"])
+def test_scattered_memory(engine: str, disk: Path) -> None:
+    """Every page is a segment; the second file is more than a request, the write as well."""
+    done = boot("task=all frames=scattered sectors=2400 rounds=1", *drive(disk), engine=engine)
+    assert results(done) == report_of_all(VOLUME, "kernel", sectors=2400, rounds=1)
+
+
+def test_instruction_for_instruction_the_same_on_all_engines(tmp_path: Path) -> None:
+    """Everything that is shown: ticks, TLB refills, the time that reads take."""
+    small = image(tmp_path / "small", SMALL_VOLUME.image())
+    words = "task=checksum,write,read sectors=8 size=4K repeat=5"
+    engines = ("auto", "interpreter", "translator", "reference")
+    outputs = {
+        boot(words, "--clock", "instructions", *drive(small), engine=engine).output for engine in engines
+    }
+    assert len(outputs) == 1 and "done: failures=0 " in outputs.pop()
+
+
 def test_a_deterministic_clock_gives_the_same_run_twice(disk: Path) -> None:
     options = ("--clock", "instructions", *drive(disk))
     first, second = (boot("task=all,read repeat=3 rounds=3", *options) for _ in range(2))
@@ -128,6 +146,10 @@ def test_a_deterministic_clock_gives_the_same_run_twice(disk: Path) -> None:
             "size=131072 segments=8 align=none touch=yes requests=5 pages=160",
         ),
         ("size=4K", "size=4096 segments=1 align=page touch=no requests=5 pages=5"),
+        (
+            "size=512K frames=scattered",
+            "size=524288 segments=128 align=page touch=no requests=5 pages=640",
+        ),
     ],
 )
 def test_reading(options: str, shown: str, engine: str, disk: Path) -> None:
@@ -247,10 +269,11 @@ def test_too_little_memory_for_a_file(disk: Path) -> None:
         ("task=write sectors=2401", "sectors=2401: not a number from 0 to 2400"),
         ("task=read align=word", "align=word: it is page or none"),
         ("task=read size=5000", "size=5000: not a multiple of 4096"),
+        ("task=read frames=scattered", "size=1048576: with these pieces of memory it is no single request"),
         ("task=crash kind=slowly", "kind=slowly: no such kind of crash"),
         (
             "task=read size=1M segments=17",
-            "segments=17: not a number from 16 to 16",
+            "segments=17: 1048576 bytes are not cut into so many equal pieces of whole sectors, of at most 65536 bytes",
         ),
         (
             "task=read size=4K segments=3",
