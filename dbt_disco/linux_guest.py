@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dbt_disco.engine import make_vcpu
 from dbt_disco.linux.load_error import LoadError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from dbt_disco.linux.strace import Strace
     from dbt_disco.linux.vcpu import Vcpu as PersonalityVcpu
     from translator.state import CpuState
+
+_LIMITS: Final = {errno.EFBIG: "-f", errno.EMFILE: "-n"}
+"""Error → the shell's name of the limit that may be the reason."""
 
 
 class LinuxGuest:
@@ -57,9 +61,9 @@ class LinuxGuest:
             )
             signals = host_signals(use_cache=use_cache)
         except OSError as error:
-            raise LoadError(
-                program, f"no room for its address space: {error.strerror}; see ulimit -v"
-            ) from None
+            limit = _LIMITS.get(error.errno or 0, "-v")
+            reason = f"no room for its address space: {error.strerror}; see ulimit {limit}"
+            raise LoadError(program, reason) from None
         self.observed = observer(self.vcpu) if observer else self.vcpu
         """What the process runs on: the vCPU, or what the observer has put before it."""
         signal_source: SignalSource = HostSignalSource(signals, self.vcpu.state)
