@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 SECTOR_SIZE: Final = 512
@@ -44,3 +45,13 @@ class BlockBackend(Protocol):
 
     def discard(self, sector: int, count: int) -> None:
         """Forget `count` sectors: they read as zero from now on, and their space on the host may be given back."""
+
+
+class Delivery(Protocol):
+    """Puts sectors into a virtual machine's memory by mapping pages of a cache there, wherever that can be done."""
+
+    def __call__(self, sector: int, buffers: Sequence[tuple[int, int]]) -> None:
+        """Fill buffers, (physical address, length in whole sectors), with the sectors from `sector` on.
+
+        Raises as `BlockBackend.read` does, and `NotMemory`, after which earlier buffers may be filled.
+        """

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from dbt_disco.disks.block_backend import SERIAL_LENGTH, BlockBackend
+from dbt_disco.disks.block_backend import SERIAL_LENGTH, BlockBackend, Delivery
+from dbt_disco.disks.cached_image import CachedImage
 from dbt_disco.disks.disk_error import DiskError
 from dbt_disco.disks.modified_disk import ModifiedDisk
 from dbt_disco.disks.raw_image import RawImage
+
+if TYPE_CHECKING:
+    from dbt_disco.disks.sector_cache import SectorCache
+    from runtime.system.physical_memory import PhysicalMemory
 
 
 class SharingMode(Enum):
@@ -26,6 +31,9 @@ class SharingMode(Enum):
 
 class Disk(BlockBackend, Protocol):
     """An open disk."""
+
+    def delivery(self, memory: PhysicalMemory) -> Delivery | None:
+        """How sectors get into a virtual machine's memory without passing through Python; None: they do."""
 
     def close(self) -> None:
         """Write out what is to be kept, and let others use the image; nothing else may be called afterwards."""
@@ -44,16 +52,18 @@ class Drive:
     serial: bytes = b""
     read_only: bool = False
 
-    def open(self, holder: str) -> Disk:
-        """Open the disk for the virtual machine called `holder`.
+    def open(self, holder: str, cache: SectorCache | None = None) -> Disk:
+        """Open the disk for the virtual machine called `holder`; what is only read is read through `cache`.
 
         Raises DiskError if a file is missing, damaged, or in use by another virtual machine, which is named.
         """
         image = self._raw_file()
         if self.overlay is None and (self.mode is SharingMode.EXCLUSIVE or self.read_only):
             return RawImage(image, holder, self.serial, writable=not self.read_only)
-        base = RawImage(image, holder)
+        base: RawImage | CachedImage = (raw := RawImage(image, holder))
         try:
+            if cache is not None:
+                base = CachedImage(raw, cache)
             if self.overlay is None:
                 return ModifiedDisk(base, self.serial)
             from dbt_disco.disks.overlay_file import OverlayDisk  # late: loads SQLite

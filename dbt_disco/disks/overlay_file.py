@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from dbt_disco.disks.cached_image import CachedImage
 from dbt_disco.disks.disk_error import DiskError
 from dbt_disco.disks.image_lock import lock_image, unlock_image
 from dbt_disco.disks.modified_disk import ModifiedDisk
@@ -37,7 +38,13 @@ class OverlayDisk(ModifiedDisk):
     """A base image with changes on top that are kept in a file."""
 
     def __init__(
-        self, base: RawImage, path: Path, holder: str, serial: bytes = b"", *, read_only: bool = False
+        self,
+        base: RawImage | CachedImage,
+        path: Path,
+        holder: str,
+        serial: bytes = b"",
+        *,
+        read_only: bool = False,
     ) -> None:
         """Open the overlay `path`, or create it for `base`.
 
@@ -62,7 +69,7 @@ class OverlayDisk(ModifiedDisk):
 class _OverlayFile:
     """The database; an `ExtentStore`."""
 
-    def __init__(self, path: Path, base: RawImage, holder: str) -> None:
+    def __init__(self, path: Path, base: RawImage | CachedImage, holder: str) -> None:
         self._path = path
         # The descriptor carries our lock. SQLite's own locks end when it is closed, so that it outlives SQLite's.
         self._descriptor = _open_locked(path, holder)
@@ -119,7 +126,7 @@ class _OverlayFile:
                 self._database.execute("BEGIN")
             self._database.execute(statement, values)
 
-    def _open(self, base: RawImage) -> None:
+    def _open(self, base: RawImage | CachedImage) -> None:
         run = self._database.execute
         run("PRAGMA locking_mode = EXCLUSIVE")  # no shared memory beside the write-ahead log
         run("PRAGMA journal_mode = WAL")
@@ -160,6 +167,6 @@ def _open_locked(path: Path, holder: str) -> int:
     return descriptor
 
 
-def _digest(base: RawImage) -> bytes:
+def _digest(base: RawImage | CachedImage) -> bytes:
     start = base.read(0, min(_IDENTIFYING_SECTORS, base.sector_count))
     return hashlib.blake2b(start, digest_size=16).digest()

@@ -7,11 +7,14 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dbt_disco.disks.block_backend import SECTOR_SIZE
 from dbt_disco.disks.disk_error import DiskError
 from dbt_disco.disks.image_lock import lock_image, unlock_image
+
+if TYPE_CHECKING:
+    from runtime.system.physical_memory import PhysicalMemory
 
 _KEEP_SIZE: Final = 1
 _PUNCH_HOLE: Final = 2
@@ -42,40 +45,44 @@ class RawImage:
         except BaseException:
             os.close(descriptor)
             raise
-        self._descriptor = descriptor
+        self.descriptor: Final = descriptor
+        """Of the open file; it stays ours."""
 
     def read(self, sector: int, count: int) -> bytes:
         """See `BlockBackend`."""
         wanted = count * SECTOR_SIZE
-        data = os.pread(self._descriptor, wanted, sector * SECTOR_SIZE)
+        data = os.pread(self.descriptor, wanted, sector * SECTOR_SIZE)
         while len(data) < wanted:
-            more = os.pread(self._descriptor, wanted - len(data), sector * SECTOR_SIZE + len(data))
+            more = os.pread(self.descriptor, wanted - len(data), sector * SECTOR_SIZE + len(data))
             if not more:
                 raise OSError(errno.EIO, "the image has become shorter", str(self.path))
             data += more
         return data
+
+    def delivery(self, memory: PhysicalMemory) -> None:
+        """See `Disk`: there is none."""
 
     def write(self, sector: int, data: bytes) -> None:
         """See `BlockBackend`."""
         done = 0
         view = memoryview(data)
         while done < len(data):
-            done += os.pwrite(self._descriptor, view[done:], sector * SECTOR_SIZE + done)
+            done += os.pwrite(self.descriptor, view[done:], sector * SECTOR_SIZE + done)
 
     def flush(self) -> None:
         """See `BlockBackend`."""
-        os.fdatasync(self._descriptor)
+        os.fdatasync(self.descriptor)
 
     def discard(self, sector: int, count: int) -> None:
         """See `BlockBackend`."""
         start, length = sector * SECTOR_SIZE, count * SECTOR_SIZE
-        if not _punch_hole(self._descriptor, start, length):
+        if not _punch_hole(self.descriptor, start, length):
             for offset in range(0, length, len(_ZEROS)):
                 self.write((start + offset) // SECTOR_SIZE, _ZEROS[: min(len(_ZEROS), length - offset)])
 
     def close(self) -> None:
         """Let others use the image; nothing else may be called afterwards."""
-        unlock_image(self._descriptor)
+        unlock_image(self.descriptor)
 
 
 def _sector_count(path: Path, descriptor: int) -> int:

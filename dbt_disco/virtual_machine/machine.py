@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-from threading import Lock
-from typing import Final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
-from dbt_disco.virtual_machine.memory_image import FileRange, Piece
+from dbt_disco.virtual_machine.memory_image import BootError, FileRange, Piece
 from runtime.addresses import MACHINE_PAGE_SIZE
 from runtime.system.machine_memory import MachineMemory
-from runtime.system.page_routines import EntryList
 from runtime.system.physical_memory import PhysicalMemory
+
+if TYPE_CHECKING:
+    from dbt_disco.disks.sector_cache import SectorCache
+    from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
 
 _SPARE: Final = 1 << 20
 
@@ -19,8 +21,8 @@ _SPARE: Final = 1 << 20
 class Machine:
     """Memory for any number of virtual machines.
 
-    With `shares_images`, what pages of kernels and initrds hold is read from their files once, and all virtual
-    machines that boot them have the same pages mapped, each until it stores to them.
+    With `shares_images`, pages of kernels, initrds and disks are read from their files once, and all virtual machines
+    that want them have the same pages mapped, each until it stores to them.
     """
 
     def __init__(
@@ -28,10 +30,8 @@ class Machine:
     ) -> None:
         """`memory_size` is in bytes, on all nodes together; the host gives memory when it is first used."""
         self.memory: Final = MachineMemory(memory_size + _SPARE, nodes, use_cache=use_cache)
-        self._shares_images = shares_images
-        self._images: dict[tuple[int, ...], EntryList] = {}
-        """Contents of a file (which, when changed, offset, length) → pages."""
-        self._lock: Final = Lock()
+        self.cache: Final[SectorCache | None] = _sector_cache(self.memory) if shares_images else None
+        """What is shared; None: nothing is."""
 
     def close(self) -> None:
         """Give the memory back to the host; no virtual machine may be left."""
@@ -43,7 +43,7 @@ class Machine:
         if isinstance(contents, bytes):
             memory.write(start, contents)
             return
-        if not self._shares_images:
+        if self.cache is None:
             memory.write(start, contents.read())
             return
         end = start + contents.length
@@ -51,30 +51,45 @@ class Machine:
         count = max(end // MACHINE_PAGE_SIZE - first, 0)
         whole = part_of(contents, first * MACHINE_PAGE_SIZE - start, count * MACHINE_PAGE_SIZE)
         if count:
-            memory.map_run(first, self._pages(whole), 0, count)
+            _map(self.cache, whole, memory, first)
         head = part_of(contents, 0, whole.offset - contents.offset)
         rest_at = whole.offset - contents.offset + whole.length
         rest = part_of(contents, rest_at, contents.length - rest_at)
         memory.write(start, head.read())
         memory.write(start + rest_at, rest.read())
 
-    def _pages(self, contents: FileRange) -> EntryList:
-        """The machine pages that hold some bytes of a file, which we use, too."""
-        status = os.stat(contents.path)
-        key = (status.st_dev, status.st_ino, status.st_mtime_ns, contents.offset, contents.length)
-        with self._lock:
-            if key not in self._images:
-                self._images[key] = self._read(contents)
-            return self._images[key]
+    def audit(self, virtual_machines: Iterable[VirtualMachine]) -> None:
+        """Have the auditor look at all memory; these are all virtual machines, and none runs. `Disagreement`."""
+        from runtime.system.auditor import Tenant, audit  # late: seldom needed
+        from runtime.system.vcpu import SystemVcpu
 
-    def _read(self, contents: FileRange) -> EntryList:
-        data = contents.read()
-        entries = (ctypes.c_uint32 * (contents.length // MACHINE_PAGE_SIZE))()
-        self.memory.allocate_run(entries, zeroed=False)
-        for number, entry in enumerate(entries):
-            part = data[number * MACHINE_PAGE_SIZE : (number + 1) * MACHINE_PAGE_SIZE]
-            ctypes.memmove(self.memory.address(entry - 1), part, MACHINE_PAGE_SIZE)
-        return entries
+        tenants = [
+            Tenant(guest.memory, guest.vcpu.tables if isinstance(guest.vcpu, SystemVcpu) else None)
+            for guest in virtual_machines
+        ]
+        audit(self.memory, tenants, [] if self.cache is None else self.cache.held())
+
+
+def _sector_cache(memory: MachineMemory) -> SectorCache:
+    from dbt_disco.disks.sector_cache import SectorCache  # late: one virtual machine alone has none
+
+    return SectorCache(memory)
+
+
+def _map(cache: SectorCache, contents: FileRange, memory: PhysicalMemory, frame: int) -> None:
+    """Map whole pages of a file from a physical page on."""
+    count = contents.length // MACHINE_PAGE_SIZE
+    descriptor = os.open(contents.path, os.O_RDONLY)
+    try:
+        file = cache.open(descriptor)
+        try:
+            if contents.offset + contents.length > file.size:
+                raise BootError(f"{contents.path}: changed while it was read")
+            cache.map(file, descriptor, contents.offset, memory, frame, count)
+        finally:
+            cache.close(file, descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def part_of(contents: FileRange, start: int, length: int) -> FileRange:

@@ -134,10 +134,10 @@ class VirtualMachine:
         for drive in configuration.drives:
             from dbt_disco.devices.virtio.block import BlockDevice
 
-            disk = drive.open(configuration.name)
+            disk = drive.open(configuration.name, self.machine.cache)
             self.disks.append(disk)
             self._closers.append(disk.close)
-            self._plug(BlockDevice(disk))
+            self._plug(BlockDevice(disk, disk.delivery(self.memory)))
         if configuration.network is not None:
             from dbt_disco.devices.virtio.net import NetworkDevice
 

@@ -170,15 +170,18 @@ class MachineMemory:
             self.routines.release(self.map_address, page)
             self.clean_if_many()
 
-    def release_run(self, entries: EntryList, count: int, *, only_unused: bool = False) -> int:
-        """The same for the first `count` entries of a list, which are 0 then; returns how many pages are free now.
+    def release_run(
+        self, entries: EntryList, count: int, *, first: int = 0, only_unused: bool = False
+    ) -> int:
+        """The same for `count` entries of a list, which are 0 then; returns how many pages have become free.
 
         With `only_unused` those that have other users stay.
         """
         if not count:
             return 0
         with self.lock:
-            freed = self.routines.release_run(self.map_address, ctypes.addressof(entries), count, only_unused)
+            address = ctypes.addressof(entries) + 4 * first
+            freed = self.routines.release_run(self.map_address, address, count, only_unused)
             self.clean_if_many()
             return freed
 

@@ -133,13 +133,17 @@ class PhysicalMemory:
                 self._native_touch(frame & -_ALLOCATED_TOGETHER, _ALLOCATED_TOGETHER)
         return True
 
-    def map_run(self, frame: int, entries: EntryList, first: int, count: int) -> None:
-        """Map machine pages read-only: `count` entries of a list from the `first` on.
+    def is_run(self, frame: int, count: int) -> bool:
+        """Whether `count` physical pages from `frame` on are one range of memory."""
+        return any(part.start <= frame and frame + count <= part.stop for part in self.ranges)
 
-        The caller uses them, too, and the run is all memory.
+    def map_run(self, frame: int, entries: EntryList, first: int, count: int) -> int:
+        """Map machine pages read-only: `count` entries of a list from the `first` on, at a run of memory.
+
+        Ends where an entry is no page; returns how many have been mapped. The owner of the list uses them, too.
         """
         with self.machine.lock:
-            self._map(frame, entries, first, count, Option(0))
+            return self._map(frame, entries, first, count, Option(0))
 
     def make_writable(self, frame: int) -> None:
         """Before a store: a page of the virtual machine's own, without decoded code."""
@@ -201,7 +205,7 @@ class PhysicalMemory:
         machine = self.machine
         return machine.routines.unmap_run(machine.map_address, self._map_address, frame, count, options)
 
-    def _map(self, frame: int, entries: EntryList, first: int, count: int, options: Option) -> None:
+    def _map(self, frame: int, entries: EntryList, first: int, count: int, options: Option) -> int:
         machine = self.machine
         address = ctypes.addressof(entries) + 4 * first
         done = 0
@@ -214,19 +218,18 @@ class PhysicalMemory:
                 count - done,
                 options,
             )
-            if done == count:
+            if done == count or not entries[first + done]:
                 break
             self._map_with_code(frame + done, entries, first + done, options)
             done += 1
             if done == count:
                 break
         machine.clean_if_many()
+        return done
 
     def _map_with_code(self, frame: int, entries: EntryList, number: int, options: Option) -> None:
         """Map one page, where there is decoded code on it or on the one that it replaces."""
         page = entries[number] - 1
-        if page < 0:
-            raise ValueError(f"entry {number} is no page")
         self._leave_code(frame)
         machine = self.machine
         address = ctypes.addressof(entries) + 4 * number

@@ -6,11 +6,11 @@ import struct
 from enum import IntEnum, IntFlag
 from typing import Any, ClassVar, Final
 
-from dbt_disco.devices.virtio.descriptor_chain import DescriptorChain
+from dbt_disco.devices.virtio.descriptor_chain import DescriptorChain, parts_of
 from dbt_disco.devices.virtio.driver_error import DriverError
 from dbt_disco.devices.virtio.virtio_device import VirtioDevice
 from dbt_disco.devices.virtio.virtqueue import Virtqueue
-from dbt_disco.disks.block_backend import SECTOR_SIZE, SERIAL_LENGTH, BlockBackend
+from dbt_disco.disks.block_backend import SECTOR_SIZE, SERIAL_LENGTH, BlockBackend, Delivery
 
 QUEUE_SIZE: Final = 256
 SEGMENT_MAX: Final = QUEUE_SIZE - 2
@@ -93,9 +93,11 @@ class BlockDevice(VirtioDevice):
     DEVICE_ID: ClassVar[int] = 2
     QUEUE_SIZES: ClassVar[tuple[int, ...]] = (QUEUE_SIZE,)
 
-    def __init__(self, backend: BlockBackend) -> None:
+    def __init__(self, backend: BlockBackend, deliver: Delivery | None = None) -> None:
+        """`deliver`: another way for what is read, by which whole pages are mapped instead of copied."""
         super().__init__()
         self._backend = backend
+        self._deliver = deliver
         self._sector_count = backend.sector_count
         self._writeback = True
         self._writeback_configurable = False
@@ -193,9 +195,15 @@ class BlockDevice(VirtioDevice):
         return 0
 
     def _read(self, sector: int, chain: DescriptorChain, length: int) -> None:
-        """Fill the first `length` writable bytes; the place where whole pages could be mapped instead."""
-        if length:
-            chain.write(0, self._backend.read(sector, length // SECTOR_SIZE))
+        """Fill the first `length` writable bytes."""
+        if not length:
+            return
+        if self._deliver is not None:
+            buffers = list(parts_of(chain.writable, 0, length))
+            if not any(buffer.length % SECTOR_SIZE for buffer in buffers):
+                self._deliver(sector, buffers)
+                return
+        chain.write(0, self._backend.read(sector, length // SECTOR_SIZE))
 
     def _write(self, sector: int, data: bytes) -> None:
         self._check_writable()
