@@ -72,7 +72,7 @@ static void run(const char *list, const char *volume_problem)
 void main(int a0, const void *a1, const void *a2, unsigned a3)
 {
 	struct handover handover = read_handover(a0, a1, a2, a3);
-	const char *tasks, *problem;
+	const char *chosen, *problem;
 
 	memory_init(handover.memory_end);
 	page_table_init();
@@ -80,13 +80,13 @@ void main(int a0, const void *a1, const void *a2, unsigned a3)
 	interrupts_on();
 	options_init(handover.command_line);
 	scatter_frames = option_is("frames", "scattered", "contiguous", "contiguous");
-	tasks = chosen_tasks();
+	chosen = chosen_tasks();
 	problem = disk_init();
 	print("kernel: name=%s free_pages=%u disk_sectors=%u\n", option("name", "kernel"), free_frames(), disk_sectors);
 	if (!problem)
 		problem = volume_open();
 	if (!problem)
 		report("volume: files=%u pages=%u scratch_pages=%u\n", volume.file_count, volume.pages, volume.scratch_pages);
-	run(tasks, problem);
+	run(chosen, problem);
 	power_off(report_end());
 }

@@ -5,6 +5,7 @@
  *	kind=jump	a jump into data that is no code
  *	kind=memory	takes and fills memory until there is no more
  *	kind=registers	stores noise to all registers of all virtio devices
+ *	kind=noise	stores noise to all memory, down to the very loop that does it, and goes on from there
  *	kind=queue	gives the disk a request without an end
  *	kind=halt	waits for an interrupt, but has masked all of them
  *	kind=spin	loops with interrupts off
@@ -66,6 +67,18 @@ static void scribble(void)
 	panic("the devices' registers are full of noise");
 }
 
+/* What is executed in the end is noise as well: anything may happen, and nobody is left to say so. */
+static void fill_with_noise(void)
+{
+	unsigned size = free_frames() * PAGE_SIZE;
+	volatile unsigned *word = (volatile unsigned *)(KSEG0 + allocate_frames(size / PAGE_SIZE) + size);
+	unsigned state = noise_seed(option("seed", option("name", "kernel")));
+
+	interrupts_off();
+	while (word > (volatile unsigned *)KSEG0)
+		*--word = noise_next(&state);
+}
+
 static void break_queue(void)
 {
 	const char *problem = disk_submit_loop();
@@ -93,7 +106,8 @@ static const struct {
 	bool needs_disk;
 } kinds[] = {
 	{"panic", give_up, false},	   {"store", store, false},	{"jump", jump, false}, {"memory", fill_memory, false},
-	{"registers", scribble, false}, {"queue", break_queue, true}, {"halt", halt, false}, {"spin", spin, false},
+	{"registers", scribble, false}, {"noise", fill_with_noise, false}, {"queue", break_queue, true}, {"halt", halt, false},
+	{"spin", spin, false},
 };
 
 void task_crash(void)
