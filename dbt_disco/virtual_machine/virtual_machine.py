@@ -74,6 +74,10 @@ class VirtualMachine:
         self.virtio: Final[list[VirtioMmio]] = []
         self.started = monotonic_ns()
         """When `run` was called, in terms of `time.monotonic_ns`."""
+        self.is_waiting = False
+        """Whether the guest executes a `wait`."""
+        self.waits_for_timer = False
+        """Whether that wait ends when Compare matches."""
         self._outcome: Outcome | None = None
         self._closers: list[Callable[[], None]] = []
         """Of what devices stand for."""
@@ -216,16 +220,35 @@ class VirtualMachine:
 
         Under the instruction clock it stops at `limit`, too, unless the guest is idle then.
         """
+        outcome = self.proceed(limit)
+        while self.is_waiting and outcome is None:
+            self.surroundings.idle(self.vcpu.state.compare_ticks if self.waits_for_timer else None)
+            if self._outcome is None:
+                self._end_wait()
+            outcome = self._outcome
+        return outcome
+
+    def proceed(self, limit: int | None = None) -> Outcome | None:
+        """As `turn`, but never sleeps: where `is_waiting` is true then, the guest has nothing to do.
+
+        To be called again when Compare matches, if `waits_for_timer`, or when the vCPU has been asked to stop.
+        """
         vcpu, surroundings = self.vcpu, self.surroundings
         if self._outcome is not None:
             return self._outcome
+        if self.is_waiting:
+            if vcpu.state.stop_requested:
+                vcpu.state.stop_requested = 0
+                surroundings.run_callbacks()
+            if not self._end_wait() or self._outcome is not None:
+                return self._outcome
         surroundings.plan()
         if limit is not None:
             vcpu.stop_at(min(limit, vcpu.clock_limit))
         try:
             stop = vcpu.run()
             if stop is Stop.WAIT:
-                self._wait()
+                self._begin_wait()
             elif stop is Stop.LIMIT:
                 surroundings.run_callbacks()
             elif stop is Stop.MONITOR_CALL:
@@ -243,23 +266,24 @@ class VirtualMachine:
         duration = monotonic_ns() - before
         self.surroundings.paused(duration)
 
-    def _wait(self) -> None:
-        """Execute the `wait` at pc: sleep until an unmasked interrupt is pending, and go on behind it."""
-        vcpu, state = self.vcpu, self.vcpu.state
-        status = state.status
-        has_timer = status & _TIMER_MASK and not state.cause & Cause.DC
-        if not has_timer and not status & _LINES_MASK:
+    def _begin_wait(self) -> None:
+        """The `wait` at pc lasts until an unmasked interrupt is pending."""
+        state = self.vcpu.state
+        self.waits_for_timer = bool(state.status & _TIMER_MASK and not state.cause & Cause.DC)
+        if not self.waits_for_timer and not state.status & _LINES_MASK:
             # The rest of Status.IM is for software, which does not run any more.
             self.end(Outcome(Ending.HALT))
             return
         self.console.flush()
-        while True:
-            self.surroundings.idle(state.compare_ticks if has_timer else None)
-            if self._outcome is not None:
-                return
-            if vcpu.interrupt_is_pending():
-                break
-        vcpu.advance()
+        self.is_waiting = True
+
+    def _end_wait(self) -> bool:
+        """Whether an interrupt is pending by now: then the guest goes on behind the `wait`."""
+        if not self.vcpu.interrupt_is_pending():
+            return False
+        self.is_waiting = False
+        self.vcpu.advance()
+        return True
 
     def _fail(self, reason: str) -> None:
         self.end(Outcome(Ending.FAILED, reason=f"{reason} (pc {self.vcpu.state.pc:#010x})"))
