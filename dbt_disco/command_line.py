@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "cache": "show or clear the translation cache",
     "fetch": "get an operating system to boot",
     "boot": "boot an operating system on a virtual machine",
+    "cluster": "run many virtual machines on one machine",
 }
 """Command → summary; `dbt_disco.commands.<command>` implements it."""
 

@@ -28,7 +28,7 @@ class NativeCode:
 
     def __init__(self, *, big_endian: bool, cache: DiskCache, kind: Kind) -> None:
         self.arena: Final = CodeArena()
-        self._cache = cache
+        self.cache: Final = cache
         self._start_routine = 0
         self._timer_handler = 0
         self.interpreter: Final = load_or_compile(
@@ -60,7 +60,7 @@ class NativeCode:
         from runtime import worker_process  # late: most short runs need none
 
         if not self._start_routine:
-            loaded = load_routine("start-worker", worker_process.ROUTINE_IR, self.arena, self._cache)
+            loaded = load_routine("start-worker", worker_process.ROUTINE_IR, self.arena, self.cache)
             self._start_routine = self.arena.base + loaded.symbols[worker_process.ROUTINE]
         return worker_process.WorkerProcess(self._start_routine, command)
 
@@ -73,7 +73,7 @@ class NativeCode:
         from runtime.system import host_timer  # late: programs need none
 
         if not self._timer_handler:
-            loaded = load_routine("host-timer", host_timer.HANDLER_IR, self.arena, self._cache)
+            loaded = load_routine("host-timer", host_timer.HANDLER_IR, self.arena, self.cache)
             self._timer_handler = self.arena.base + loaded.symbols[host_timer.HANDLER]
         return self._timer_handler
 

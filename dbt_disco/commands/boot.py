@@ -7,19 +7,18 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dbt_disco.command_error import CommandError
 from dbt_disco.disks.disk_error import DiskError
-from dbt_disco.disks.drive import Drive, parse_drive
+from dbt_disco.disks.drive import parse_drive
 from dbt_disco.engine import ENGINES
 from dbt_disco.virtual_machine.configuration import DEFAULT_CPU, Configuration
 from dbt_disco.virtual_machine.console.option import STDIO, LineOption, parse_line
 from dbt_disco.virtual_machine.outcome import Ending, Outcome
-from dbt_disco.virtual_machine.user_network_option import UserNetworkOption, parse_network
+from dbt_disco.virtual_machine.user_network_option import parse_network
 from runtime.system.cpu_model import CPU_MODELS
 
 if TYPE_CHECKING:
@@ -27,13 +26,6 @@ if TYPE_CHECKING:
     from dbt_disco.virtual_machine.console.line import Line
     from dbt_disco.virtual_machine.console.terminal import Terminal
     from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
-
-DEBIAN_COMMAND_LINE: Final = (
-    "console=ttyS0,115200 nokaslr cryptomgr.notests=1 init_on_alloc=0 page_reporting.page_reporting_order=0"
-)
-"""What Debian's stock kernel needs: a console; and not to spend billions of instructions on moving itself and on
-testing its cryptography, nor to store to every page that it is about to fill, or keeps free."""
-_NETWORK_COMMAND_LINE: Final = "ip={guest}::{gateway}:255.255.255.0::eth0:off:{name_server}"
 
 _UNITS: Final = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _STARTED: Final = perf_counter()
@@ -185,48 +177,14 @@ def _configuration(options: Any) -> Configuration:
         name=f"dbt-disco boot, process {os.getpid()}",
     )
     if options.guest == "debian":
-        return _debian(configuration, options)
+        from dbt_disco.debian.boot_configuration import debian_configuration
+
+        return debian_configuration(configuration, options.dir)
     if options.dir is not None:
         raise CommandError("--dir says nothing without debian; did you mean `boot debian`?", 2)
     if options.kernel is None:
         raise CommandError("no kernel to boot; give --kernel FILE, or `boot debian`", 2)
     return configuration
-
-
-def _debian(configuration: Configuration, options: Any) -> Configuration:
-    """What is not given is as `fetch debian` has made it."""
-    from dbt_disco.debian.guest_files import GuestFiles, default_directory
-
-    files = GuestFiles((options.dir or default_directory()).absolute())
-    drives = configuration.drives
-    if not any(_is_same_file(drive.file, files.root_disk) for drive in drives):
-        drives = (Drive(files.root_disk), *drives)
-    configuration = replace(
-        configuration,
-        kernel=options.kernel or files.kernel,
-        initrd=options.initrd or files.initramfs,
-        drives=drives,
-        command_line=_debian_command_line(configuration.network, options.append),
-    )
-    needed = (configuration.kernel, configuration.initrd, *(drive.file for drive in drives))
-    missing = [path for path in files.missing() if path in needed]
-    if missing:
-        where = f" --dir {options.dir}" if options.dir else ""
-        raise CommandError(f"{missing[0]}: not there; `dbt-disco fetch debian{where}` makes it")
-    return configuration
-
-
-def _is_same_file(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
-
-
-def _debian_command_line(network: UserNetworkOption | None, append: str) -> str:
-    words = [DEBIAN_COMMAND_LINE]
-    if network is not None:
-        from dbt_disco.network.user_network import GATEWAY, GUEST, NAME_SERVER
-
-        words.append(_NETWORK_COMMAND_LINE.format(guest=GUEST, gateway=GATEWAY, name_server=NAME_SERVER))
-    return " ".join((*words, append)) if append else " ".join(words)
 
 
 # Running it.

@@ -35,8 +35,9 @@ class DescriptorWatch:
     """The descriptors that one virtual machine waits for."""
 
     def __init__(self, attention: Callable[[], None]) -> None:
-        """`attention` makes the vCPU's thread call `dispatch` soon; it is called on another thread."""
-        self._attention = attention
+        """`attention` makes the vCPU's thread call `dispatch` soon."""
+        self.attention = attention
+        """Called on another thread; may be exchanged."""
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._always_ready: set[int] = set()
         self._interrupted = False
@@ -151,4 +152,4 @@ class DescriptorWatch:
             self._set_as_member.poll()
             if self._closed:
                 return
-            self._attention()
+            self.attention()

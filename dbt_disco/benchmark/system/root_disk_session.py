@@ -22,8 +22,8 @@ from dbt_disco.benchmark.system.scenario import (
     Target,
     compared,
 )
-from dbt_disco.commands.boot import DEBIAN_COMMAND_LINE
 from dbt_disco.debian.apt import KEYRING, ArchiveSource, host_mirror
+from dbt_disco.debian.boot_configuration import DEBIAN_COMMAND_LINE
 from dbt_disco.debian.fetch_error import FetchError
 from dbt_disco.debian.malta import MaltaFiles, fetch_malta
 from dbt_disco.debian.package_set import find_packages

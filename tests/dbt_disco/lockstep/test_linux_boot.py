@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dbt_disco.commands.boot import DEBIAN_COMMAND_LINE
+from dbt_disco.debian.boot_configuration import DEBIAN_COMMAND_LINE
 from dbt_disco.debian.guest_files import GuestFiles
 from dbt_disco.lockstep.machine_lockstep import MachineLockstep
 from dbt_disco.virtual_machine.configuration import Configuration, Engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from dbt_disco.commands.boot import DEBIAN_COMMAND_LINE
+from dbt_disco.debian.boot_configuration import DEBIAN_COMMAND_LINE
 from dbt_disco.debian.guest_files import GuestFiles
 from dbt_disco.lockstep.machine_comparison import registers_by_name, settle, translations_by_name
 from dbt_disco.virtual_machine.configuration import Configuration, Engine

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dbt_disco.commands.boot import DEBIAN_COMMAND_LINE
+from dbt_disco.debian.boot_configuration import DEBIAN_COMMAND_LINE
 from dbt_disco.debian.guest_files import GuestFiles
 from dbt_disco.disks.drive import Drive
 from dbt_disco.virtual_machine.configuration import Clock, Configuration

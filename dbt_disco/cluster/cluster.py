@@ -1,0 +1,128 @@
+"""A machine with its virtual machines: starts them, keeps them, and ends them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import monotonic
+from typing import Any, Final, Protocol, TypeVar
+
+from dbt_disco.cluster.configuration import ClusterConfiguration
+from dbt_disco.cluster.member import Member, MemberState
+from dbt_disco.cluster.scheduler import Scheduler
+from dbt_disco.cluster.task import End
+from dbt_disco.virtual_machine.machine import Machine
+
+_log: Final = logging.getLogger("dbt_disco.cluster")
+_Result = TypeVar("_Result")
+
+
+class Listener(Protocol):
+    """Who is told what happens, on any thread; may only take a note."""
+
+    def state_changed(self, member: Member, reason: str) -> None: ...
+    def console_changed(self, member: Member) -> None: ...
+
+
+class Cluster:
+    """Made from its configuration; `start`, then anything, then `close`.
+
+    What changes members' lives is done on one thread, the keeper's, in order: `do` hands it over.
+    """
+
+    def __init__(self, configuration: ClusterConfiguration) -> None:
+        self.configuration: Final = configuration
+        self.started: Final = monotonic()
+        machine = configuration.machine
+        self.machine: Final = Machine(machine.memory_size)
+        self.scheduler: Final = Scheduler([machine.cpus_per_node] * machine.nodes)
+        self.members: Final[dict[str, Member]] = {
+            member.name: Member(member, self.machine, self.scheduler, self)
+            for member in configuration.members
+        }
+        self.listener: Listener | None = None
+        self._keeper: Final = ThreadPoolExecutor(1, "dbt-disco-keeper")
+        self._timers: Final[dict[Member, threading.Timer]] = {}
+        self._is_closing = False
+
+    def start(self) -> None:
+        """Start the processors, and all members, one after the other; returns at once."""
+        self.scheduler.start()
+        for member in self.members.values():
+            self.do(self.start_member, member)
+
+    def close(self) -> None:
+        """End what still runs, write out the disks, and give everything back."""
+        self._is_closing = True
+        for killed in [self.do(member.kill, "the cluster goes down") for member in self.members.values()]:
+            killed.result()
+        for member in self.members.values():
+            member.has_ended.wait()
+        for timer in list(self._timers.values()):
+            timer.cancel()
+        self._keeper.shutdown()
+        self.scheduler.close()
+        for member in self.members.values():
+            member.console.close()
+        self.machine.close()
+
+    def do(self, action: Callable[..., _Result], *arguments: Any) -> Future[_Result]:
+        """Have the keeper do something to a member, after what it has been given before."""
+
+        def guarded() -> _Result:
+            try:
+                return action(*arguments)
+            except Exception:
+                _log.exception("an error in the monitor")
+                raise
+
+        return self._keeper.submit(guarded)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing runs, nor will without being told to."""
+        at_rest = (MemberState.STOPPED, MemberState.FAILED)
+        return all(member.state in at_rest for member in self.members.values())
+
+    # The members' observer.
+
+    def state_changed(self, member: Member, reason: str) -> None:
+        """See `Observer`."""
+        _log.info("%s: %s%s", member.name, member.state.value, f": {reason}" if reason else "")
+        if self.listener is not None:
+            self.listener.state_changed(member, reason)
+
+    def console_changed(self, member: Member) -> None:
+        """See `Observer`."""
+        if self.listener is not None:
+            self.listener.console_changed(member)
+
+    def ended(self, member: Member, end: End) -> None:
+        """See `Observer`."""
+        self.do(self._bury, member, end)
+
+    # On the keeper's thread.
+
+    def start_member(self, member: Member) -> None:
+        """Start a member; if it fails to, perhaps it is tried again later."""
+        if not self._is_closing:
+            self._start_later(member, member.start())
+
+    def _bury(self, member: Member, end: End) -> None:
+        if isinstance(end, Exception):
+            _log.error("%s: an error in the monitor", member.name, exc_info=end)
+        self._start_later(member, member.bury(end))
+
+    def _start_later(self, member: Member, delay: float | None) -> None:
+        if delay is not None and not self._is_closing:
+            timer = threading.Timer(delay, lambda: self.do(self._start_again, member))
+            timer.daemon = True
+            self._timers[member] = timer
+            timer.start()
+
+    def _start_again(self, member: Member) -> None:
+        del self._timers[member]
+        if member.state is MemberState.RESTARTING:
+            self.start_member(member)

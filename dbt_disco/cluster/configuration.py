@@ -1,0 +1,55 @@
+"""What a cluster is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from dbt_disco.virtual_machine.configuration import Configuration
+
+
+class Restart(Enum):
+    """When a virtual machine that has ended is started again."""
+
+    NEVER = "never"
+    ON_FAILURE = "on-failure"
+    """If it could not go on, or ended with another status than 0."""
+    ALWAYS = "always"
+    """However it ended, unless somebody stopped it."""
+
+
+@dataclass(frozen=True)
+class MachineConfiguration:
+    """The machine that virtual machines share."""
+
+    nodes: int = 1
+    cpus_per_node: int = 1
+    memory_per_node: int = 1 << 30
+    """In bytes."""
+
+    @property
+    def memory_size(self) -> int:
+        """Of all nodes, in bytes."""
+        return self.nodes * self.memory_per_node
+
+
+@dataclass(frozen=True)
+class MemberConfiguration:
+    """A virtual machine of the cluster."""
+
+    name: str
+    virtual_machine: Configuration
+    home_node: int
+    restart: Restart = Restart.NEVER
+
+
+@dataclass(frozen=True)
+class ClusterConfiguration:
+    """All of it."""
+
+    name: str
+    machine: MachineConfiguration
+    members: tuple[MemberConfiguration, ...]
+    file: Path
+    """Where it was read from."""

@@ -1,0 +1,90 @@
+"""What the control socket reports about a cluster: one place, which `ps` and `top` read."""
+
+from __future__ import annotations
+
+from time import monotonic, monotonic_ns
+from typing import Any, Final
+
+from dbt_disco.cluster.cluster import Cluster
+from dbt_disco.cluster.member import Member
+from runtime.addresses import MACHINE_PAGE_SIZE
+from runtime.system.vcpu import CLOCK_PER_INSTRUCTION
+
+_NANOSECONDS: Final = 1_000_000_000
+_PAGE_MASK: Final = -MACHINE_PAGE_SIZE
+
+
+def member_summary(member: Member) -> dict[str, Any]:
+    """What `ps` shows; times in seconds, memory in bytes."""
+    task = member.task
+    return {
+        "vm": member.name,
+        "state": member.state.value,
+        "reason": member.reason,
+        "home_node": member.configuration.home_node,
+        "memory": member.configuration.virtual_machine.memory_size,
+        "restarts": member.restarts,
+        "up": 0.0 if task is None else (monotonic_ns() - task.virtual_machine.started) / _NANOSECONDS,
+        "cpu": member.processor_time() / _NANOSECONDS,
+    }
+
+
+def cluster_statistics(cluster: Cluster) -> dict[str, Any]:
+    """Everything that is counted."""
+    memory = cluster.machine.memory
+    return {
+        "cluster": cluster.configuration.name,
+        "up": monotonic() - cluster.started,
+        "nodes": cluster.configuration.machine.nodes,
+        "memory": {
+            "machine": cluster.configuration.machine.memory_size,
+            "in_use": memory.allocated * MACHINE_PAGE_SIZE,
+        },
+        "cpus": [
+            {"number": cpu.number, "node": cpu.node, "cpu": cpu.busy_time() / _NANOSECONDS}
+            for cpu in cluster.scheduler.processors
+        ],
+        "vms": [_member_statistics(member) for member in cluster.members.values()],
+    }
+
+
+def _member_statistics(member: Member) -> dict[str, Any]:
+    summary = member_summary(member)
+    task = member.task
+    if task is None:
+        return summary
+    vcpu = task.vcpu
+    state = vcpu.state
+    summary |= {
+        "slices": task.slices,
+        "migrations": task.migrations,
+        "last_cpu": task.last_processor,
+        "exits": {stop.name.lower(): count for stop, count in vcpu.stops.items() if count},
+        "tlb": {
+            "refills": state.refills,
+            "second_level_hits": state.second_hits,
+            "fills": state.fills,
+        },
+        "translations": vars(vcpu.translations.counts),
+        "memory_use": _memory_use(task.virtual_machine.memory),
+    }
+    if task.virtual_machine.configuration.counts_instructions:
+        summary["instructions"] = state.clock // CLOCK_PER_INSTRUCTION
+    return summary
+
+
+def _memory_use(memory: Any) -> dict[str, int]:
+    """Bytes that the virtual machine sees, by who else has their pages."""
+    machine = memory.machine
+    users, base = machine.users, machine.base
+    touched = shared = 0
+    for word in memory.pmap:
+        if word:
+            touched += 1
+            shared += users[(word & _PAGE_MASK) - base >> 12] > 1
+    return {
+        "touched": touched * MACHINE_PAGE_SIZE,
+        "private": (touched - shared) * MACHINE_PAGE_SIZE,
+        "shared": shared * MACHINE_PAGE_SIZE,
+        "copied_on_write": memory.copied * MACHINE_PAGE_SIZE,
+    }

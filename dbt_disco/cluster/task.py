@@ -1,0 +1,71 @@
+"""What the scheduler runs: one virtual machine's vCPU, with what has become of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from dbt_disco.virtual_machine.outcome import Outcome
+
+if TYPE_CHECKING:
+    from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
+    from runtime.system.vcpu import SystemVcpu
+
+End = Outcome | Exception
+"""How a virtual machine has ended: as it or its guest wanted, or by an error in the monitor."""
+
+
+class TaskState(Enum):
+    """Where a task is with the scheduler. Each is one line of `Scheduler`."""
+
+    NEW = "the scheduler does not know it yet"
+    READY = "it waits for a processor"
+    RUNNING = "a processor has it"
+    IDLE = "the guest waits for an interrupt"
+    ENDED = "it will not run any more"
+
+
+class Task:
+    """A virtual machine under the host's clock. Its fields are the scheduler's, under that one's lock."""
+
+    def __init__(
+        self, virtual_machine: VirtualMachine, home_node: int, when_ended: Callable[[End], None]
+    ) -> None:
+        """`when_ended` is called once, on a processor's thread: it may only take a note.
+
+        ValueError if the virtual machine's time is not the host's.
+        """
+        from runtime.system.vcpu import SystemVcpu
+
+        vcpu = virtual_machine.vcpu
+        if virtual_machine.configuration.clock != "host" or not isinstance(vcpu, SystemVcpu):
+            raise ValueError("a cluster's virtual machines run under the host's clock")
+        self.virtual_machine: Final = virtual_machine
+        self.vcpu: Final[SystemVcpu] = vcpu
+        self.home_node: Final = home_node
+        self.when_ended: Final = when_ended
+        self.state = TaskState.NEW
+        self.virtual_time = 0
+        """Processor time in nanoseconds that it has had, and more if it has not asked for some: least goes first."""
+        self.processor_time = 0
+        """Nanoseconds of host processors that it has had."""
+        self.slices = 0
+        """How often it was given a processor."""
+        self.migrations = 0
+        """How often that was another processor than before."""
+        self.last_processor = -1
+        self.deadline = 0
+        """IDLE: when it goes on by itself, in terms of `time.monotonic_ns`."""
+        self.sleeps = 0
+        """How often it has become IDLE, which tells whether a note of its deadline is out of date."""
+        self.holds = 0
+        """So many want it to stand still: it is given no processor."""
+        self.at_safe_point = False
+        """RUNNING: its thread is within `Scheduler.hold`, where its tables may be changed by others."""
+
+    def wakes_at(self) -> int | None:
+        """IDLE: when Compare matches, in terms of `time.monotonic_ns`; None if that does not count."""
+        if not self.virtual_machine.waits_for_timer:
+            return None
+        return int(self.vcpu.state.start_time) + self.vcpu.next_compare()
