@@ -14,6 +14,7 @@ from dbt_disco.cluster.member import Member, MemberState
 from dbt_disco.cluster.scheduler import Scheduler
 from dbt_disco.cluster.task import End
 from dbt_disco.virtual_machine.machine import Machine
+from runtime.system.auditor import Disagreement, Tenant, audit
 
 _log: Final = logging.getLogger("dbt_disco.cluster")
 _Result = TypeVar("_Result")
@@ -33,10 +34,13 @@ class Cluster:
     """
 
     def __init__(self, configuration: ClusterConfiguration) -> None:
+        """ValueError if a virtual machine's time is not to be the host's."""
+        if any(member.virtual_machine.clock != "host" for member in configuration.members):
+            raise ValueError("a cluster's virtual machines run under the host's clock")
         self.configuration: Final = configuration
         self.started: Final = monotonic()
         machine = configuration.machine
-        self.machine: Final = Machine(machine.memory_size)
+        self.machine: Final = Machine(machine.memory_size, nodes=machine.nodes)
         self.scheduler: Final = Scheduler([machine.cpus_per_node] * machine.nodes)
         self.members: Final[dict[str, Member]] = {
             member.name: Member(member, self.machine, self.scheduler, self)
@@ -79,6 +83,20 @@ class Cluster:
                 raise
 
         return self._keeper.submit(guarded)
+
+    def audit(self) -> list[str]:
+        """Recompute who uses which machine page while all stand still; what disagrees, a line for each.
+
+        On the keeper's thread.
+        """
+        tasks = [member.task for member in self.members.values() if member.task is not None]
+        with self.scheduler.hold(*tasks):
+            tenants = [Tenant(task.virtual_machine.memory, task.vcpu.tables) for task in tasks]
+            try:
+                audit(self.machine.memory, tenants, self.machine.held())
+            except Disagreement as disagreement:
+                return disagreement.found
+        return []
 
     @property
     def has_ended(self) -> bool:

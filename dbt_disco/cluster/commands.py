@@ -117,6 +117,9 @@ class Commands:
         lines = self._member(arguments).console.lines()
         return [{"time": when, "data": packed(data)} for when, data in lines]
 
+    async def _audit(self, _: Connection, __: Arguments) -> Any:
+        return {"disagreements": await self._do(self.cluster.audit)}
+
     async def _down(self, _: Connection, __: Arguments) -> Any:
         self._go_down()
         return {}
@@ -153,6 +156,7 @@ COMMANDS: Final[dict[str, tuple[Command, dict[str, type]]]] = {
     "console-unsubscribe": (Commands._console_unsubscribe, _VM),
     "console-input": (Commands._console_input, {**_VM, "data": str}),
     "console-lines": (Commands._console_lines, _VM),
+    "audit": (Commands._audit, {}),
     "down": (Commands._down, {}),
 }
 """Command → what does it, and its arguments, all of which must be given."""

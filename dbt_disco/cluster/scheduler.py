@@ -19,7 +19,7 @@ from dbt_disco.cluster.task import End, Task, TaskState
 
 QUANTUM: Final = 10_000_000
 """Nanoseconds after which a task has to let others go first, if there are any."""
-GRANULARITY: Final = 1_000_000
+GRANULARITY: Final = 2_000_000
 """Nanoseconds that a task has at least before one that has become ready preempts it."""
 _FOR_EVER: Final = 1 << 62
 
@@ -241,10 +241,11 @@ class Scheduler:
         if task.last_processor != processor.number:
             task.migrations += task.last_processor >= 0
             task.last_processor = processor.number
+            task.virtual_machine.memory.node = processor.node  # where it takes memory from
         self._virtual_now = max(self._virtual_now, task.virtual_time)
         processor.slice_start = now
         latest = _FOR_EVER
-        if any(not task.holds for task in self._ready):
+        if self._ready and any(not task.holds for task in self._ready):
             latest = now + QUANTUM
             self._share_out(processor)
         first = self._first_deadline(processor)

@@ -85,7 +85,7 @@ class Server:
     def state_changed(self, member: Member, reason: str) -> None:
         """See `Listener`."""
         message = event("VM_STATE", {"vm": member.name, "state": member.state.value, "reason": reason})
-        self._on_loop(self._tell_all, message)
+        self._on_loop(self._tell_state, member, message)
 
     def console_changed(self, member: Member) -> None:
         """See `Listener`."""
@@ -101,7 +101,8 @@ class Server:
 
     # On the loop.
 
-    def _tell_all(self, message: dict[str, Any]) -> None:
+    def _tell_state(self, member: Member, message: dict[str, Any]) -> None:
+        self._send_console(member)  # what it has written before
         for connection in self._connections:
             connection.tell(message)
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 from dbt_disco.cluster.cluster import Cluster
 from dbt_disco.cluster.member import Member
 from runtime.addresses import MACHINE_PAGE_SIZE
+from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.vcpu import CLOCK_PER_INSTRUCTION
 
 _NANOSECONDS: Final = 1_000_000_000
-_PAGE_MASK: Final = -MACHINE_PAGE_SIZE
 
 
 def member_summary(member: Member) -> dict[str, Any]:
@@ -39,6 +39,9 @@ def cluster_statistics(cluster: Cluster) -> dict[str, Any]:
         "memory": {
             "machine": cluster.configuration.machine.memory_size,
             "in_use": memory.allocated * MACHINE_PAGE_SIZE,
+            "in_use_of_nodes": [
+                memory.allocated_on(node) * MACHINE_PAGE_SIZE for node in range(memory.nodes)
+            ],
         },
         "cpus": [
             {"number": cpu.number, "node": cpu.node, "cpu": cpu.busy_time() / _NANOSECONDS}
@@ -73,18 +76,13 @@ def _member_statistics(member: Member) -> dict[str, Any]:
     return summary
 
 
-def _memory_use(memory: Any) -> dict[str, int]:
+def _memory_use(memory: PhysicalMemory) -> dict[str, int]:
     """Bytes that the virtual machine sees, by who else has their pages."""
-    machine = memory.machine
-    users, base = machine.users, machine.base
-    touched = shared = 0
-    for word in memory.pmap:
-        if word:
-            touched += 1
-            shared += users[(word & _PAGE_MASK) - base >> 12] > 1
+    users, pages = memory.machine.users, [memory.machine_page(frame) for frame in memory.frames()]
+    shared = sum(users[page] > 1 for page in pages)
     return {
-        "touched": touched * MACHINE_PAGE_SIZE,
-        "private": (touched - shared) * MACHINE_PAGE_SIZE,
+        "touched": len(pages) * MACHINE_PAGE_SIZE,
+        "private": (len(pages) - shared) * MACHINE_PAGE_SIZE,
         "shared": shared * MACHINE_PAGE_SIZE,
         "copied_on_write": memory.copied * MACHINE_PAGE_SIZE,
     }

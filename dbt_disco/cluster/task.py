@@ -32,15 +32,11 @@ class Task:
     def __init__(
         self, virtual_machine: VirtualMachine, home_node: int, when_ended: Callable[[End], None]
     ) -> None:
-        """`when_ended` is called once, on a processor's thread: it may only take a note.
-
-        ValueError if the virtual machine's time is not the host's.
-        """
+        """`when_ended` is called once, on a processor's thread: it may only take a note."""
         from runtime.system.vcpu import SystemVcpu
 
         vcpu = virtual_machine.vcpu
-        if virtual_machine.configuration.clock != "host" or not isinstance(vcpu, SystemVcpu):
-            raise ValueError("a cluster's virtual machines run under the host's clock")
+        assert virtual_machine.configuration.clock == "host" and isinstance(vcpu, SystemVcpu)
         self.virtual_machine: Final = virtual_machine
         self.vcpu: Final[SystemVcpu] = vcpu
         self.home_node: Final = home_node

@@ -43,6 +43,7 @@ def add_parser(subparsers: Any) -> ArgumentParser:
     for action, summary in {
         "ps": "list the virtual machines",
         "statistics": "show everything that is counted, as JSON",
+        "audit": "recompute who uses which memory, and say what disagrees",
         "down": "end a cluster, with its disks written out",
     }.items():
         reached = actions.add_parser(action, help=summary)
@@ -136,6 +137,15 @@ def _vm_action(client: Client, options: Any) -> int:
     return 0
 
 
+def _audit(client: Client, options: Any) -> int:
+    found = client.execute("audit")["disagreements"]
+    for line in found:
+        print(line)
+    if not found:
+        print("everything agrees")
+    return 1 if found else 0
+
+
 def _down(client: Client, options: Any) -> int:
     client.execute("down")
     client.wait_for_end()
@@ -145,6 +155,7 @@ def _down(client: Client, options: Any) -> int:
 _ACTIONS: Final[dict[str, Callable[[Client, Any], int]]] = {
     "ps": _ps,
     "statistics": _statistics,
+    "audit": _audit,
     "down": _down,
     **dict.fromkeys(_WITH_VM, _vm_action),
     "console": _console,

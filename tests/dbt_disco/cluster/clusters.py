@@ -1,0 +1,70 @@
+"""Clusters of small bare-metal programs, for tests."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from dbt_disco.cluster.cluster import Cluster
+from dbt_disco.cluster.configuration import (
+    ClusterConfiguration,
+    MachineConfiguration,
+    MemberConfiguration,
+    Restart,
+)
+from dbt_disco.cluster.member import Member, MemberState
+from dbt_disco.cluster.processor import TIMER_SIGNALS
+from dbt_disco.virtual_machine.configuration import Configuration
+
+MEMORY_SIZE = 4 << 20
+TIMEOUT = 60
+
+
+def member(
+    name: str,
+    kernel: Path,
+    *,
+    home_node: int = 0,
+    restart: Restart = Restart.NEVER,
+    memory: int = MEMORY_SIZE,
+) -> MemberConfiguration:
+    """A virtual machine that boots `kernel`."""
+    return MemberConfiguration(name, Configuration(kernel, memory_size=memory, name=name), home_node, restart)
+
+
+@contextmanager
+def running(
+    members: Sequence[MemberConfiguration], machine: MachineConfiguration | None = None
+) -> Iterator[Cluster]:
+    """A cluster that has been started, on two CPUs unless said otherwise."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TIMER_SIGNALS)
+    machine = machine or MachineConfiguration(1, 2, 64 << 20)
+    cluster = Cluster(ClusterConfiguration("test", machine, tuple(members), Path("test.toml")))
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for something to come true, and fail if it does not."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {TIMEOUT} seconds"
+        time.sleep(0.005)
+
+
+def wait_for_state(member: Member, *states: MemberState) -> None:
+    """Wait until a member is in one of some states."""
+    wait_until(lambda: member.state in states, f"{member.name} {' or '.join(s.value for s in states)}")
+
+
+def wait_for_output(member: Member, text: bytes, position: int = 0) -> int:
+    """Wait for a text in a console's output behind a position; the position behind the text."""
+    wait_until(lambda: text in member.console.read(position)[0], f"{text!r} from {member.name}")
+    return position + member.console.read(position)[0].index(text) + len(text)
