@@ -14,7 +14,7 @@ from dbt_disco.cluster.member import Member, MemberState
 from dbt_disco.cluster.scheduler import Scheduler
 from dbt_disco.cluster.task import End
 from dbt_disco.virtual_machine.machine import Machine
-from runtime.system.auditor import Disagreement, Tenant, audit
+from runtime.system.auditor import Disagreement
 
 _log: Final = logging.getLogger("dbt_disco.cluster")
 _Result = TypeVar("_Result")
@@ -91,9 +91,8 @@ class Cluster:
         """
         tasks = [member.task for member in self.members.values() if member.task is not None]
         with self.scheduler.hold(*tasks):
-            tenants = [Tenant(task.virtual_machine.memory, task.vcpu.tables) for task in tasks]
             try:
-                audit(self.machine.memory, tenants, self.machine.held())
+                self.machine.audit(task.virtual_machine for task in tasks)
             except Disagreement as disagreement:
                 return disagreement.found
         return []
@@ -108,7 +107,7 @@ class Cluster:
 
     def state_changed(self, member: Member, reason: str) -> None:
         """See `Observer`."""
-        _log.info("%s: %s%s", member.name, member.state.value, f": {reason}" if reason else "")
+        _log.info("%s: %s%s", member.name, member.life.value, f": {reason}" if reason else "")
         if self.listener is not None:
             self.listener.state_changed(member, reason)
 

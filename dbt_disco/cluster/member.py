@@ -64,7 +64,8 @@ class Member:
         """Set while there is no virtual machine."""
         self.has_ended.set()
         self.task: Task | None = None
-        self._state = MemberState.DEFINED
+        self.life = MemberState.DEFINED
+        """As far as others have brought it there: never IDLE."""
         self._machine = machine
         self._scheduler = scheduler
         self._observer = observer
@@ -78,9 +79,9 @@ class Member:
     def state(self) -> MemberState:
         """Now; a virtual machine changes between RUNNING and IDLE by itself."""
         task = self.task
-        if self._state is MemberState.RUNNING and task is not None and task.state is TaskState.IDLE:
+        if self.life is MemberState.RUNNING and task is not None and task.state is TaskState.IDLE:
             return MemberState.IDLE
-        return self._state
+        return self.life
 
     def processor_time(self) -> int:
         """Nanoseconds of host processors that the virtual machine has had."""
@@ -91,7 +92,7 @@ class Member:
         """Make the virtual machine and let it run, unless there is one. If that fails, that is its end: see `bury`."""
         from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
 
-        if self._state.is_alive:
+        if self.life.is_alive:
             return None
         self._is_unwanted = False
         self._started_at = monotonic()
@@ -118,7 +119,7 @@ class Member:
 
     def pause(self) -> bool:
         """Have it stand still, its time, too; False if it did not run."""
-        if self._state is not MemberState.RUNNING or self.task is None:
+        if self.life is not MemberState.RUNNING or self.task is None:
             return False
         self._scheduler.pause(self.task)
         self._paused_at = monotonic_ns()
@@ -142,7 +143,7 @@ class Member:
         if self.task is not None:
             self.task.virtual_machine.stop(Outcome(Ending.STOPPED, reason=reason))
             self.resume()
-        elif self._state is MemberState.RESTARTING:
+        elif self.life is MemberState.RESTARTING:
             self._enter(MemberState.STOPPED, reason)
 
     def bury(self, end: End) -> float | None:
@@ -179,7 +180,7 @@ class Member:
         return delay
 
     def _enter(self, state: MemberState, reason: str) -> None:
-        self._state, self.reason = state, reason
+        self.life, self.reason = state, reason
         self._observer.state_changed(self, reason)
 
 

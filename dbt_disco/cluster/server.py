@@ -84,7 +84,7 @@ class Server:
 
     def state_changed(self, member: Member, reason: str) -> None:
         """See `Listener`."""
-        message = event("VM_STATE", {"vm": member.name, "state": member.state.value, "reason": reason})
+        message = event("VM_STATE", {"vm": member.name, "state": member.life.value, "reason": reason})
         self._on_loop(self._tell_state, member, message)
 
     def console_changed(self, member: Member) -> None:

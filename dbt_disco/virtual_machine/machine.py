@@ -37,11 +37,6 @@ class Machine:
         """Give the memory back to the host; no virtual machine may be left."""
         self.memory.close()
 
-    def held(self) -> list[EntryList]:
-        """The pages that are used by us, for the auditor."""
-        with self._lock:
-            return list(self._images.values())
-
     def place(self, piece: Piece, memory: PhysicalMemory) -> None:
         """Store a piece of an image to a virtual machine's memory, or map the pages of it that are whole."""
         start, contents = piece.address, piece.contents

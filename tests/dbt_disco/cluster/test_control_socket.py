@@ -167,7 +167,9 @@ def test_a_life_through_the_socket(path: Path, cluster: Cluster) -> None:
         assert client.execute("audit") == {"disagreements": []}
         states = []
         while states[-2:] != ["running", "stopped"] or len(states) < 5:
-            states.append(watcher.next_event()["data"]["state"])
+            data = watcher.next_event()["data"]
+            if data["vm"] == "echo":
+                states.append(data["state"])
         assert states == ["paused", "running", "stopped", "running", "stopped"]
 
 
