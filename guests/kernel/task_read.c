@@ -44,7 +44,7 @@ static unsigned touch_pages(const char *buffer, unsigned size)
 
 void task_read(void)
 {
-	unsigned size = option_number("size", SIZE_MAX, PAGE_SIZE, SIZE_MAX), repeat = option_number("repeat", 256, 1, 1u << 24);
+	unsigned size = option_number("size", SIZE_MAX, PAGE_SIZE, SIZE_MAX), repeat = option_number("repeat", 256, 1, 1u << 20);
 	bool aligned = option_is("align", "page", "none", "page"), touches = option_is("touch", "yes", "no", "no");
 	unsigned largest = scatter_frames ? PAGE_SIZE : disk_segment_size, least = (size + largest - 1) / largest;
 	unsigned segments = option_number("segments", least, least, disk_segments_max), device_segment_size = disk_segment_size;

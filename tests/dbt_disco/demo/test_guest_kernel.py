@@ -261,7 +261,7 @@ def test_too_little_memory_for_a_file(disk: Path) -> None:
         ("task=", "task= is missing: say what to do, as in task=all"),
         (
             "task=dance",
-            "task=dance: no such task; there are all, checksum, write, compute, read, crash",
+            "task=dance: no such task; there are all, checksum, write, compute, read, plant, search, crash",
         ),
         ("task=compute quiet", "quiet: not of the form name=value"),
         ("task=compute task=read", "task= is given twice"),

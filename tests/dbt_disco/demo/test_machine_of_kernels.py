@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,11 @@ def disk(tmp_path: Path) -> Path:
     path = tmp_path / "disk"
     path.write_bytes(VOLUME.image())
     return path
+
+
+def machine_pages(guest: RunningVirtualMachine) -> set[int]:
+    memory = guest.virtual_machine.memory
+    return {memory.machine_page(frame) for frame in memory.frames()}
 
 
 def start(
@@ -100,3 +106,34 @@ def test_one_that_is_nothing_but_noise_can_be_stopped(machine: Machine, disk: Pa
     machine.audit([other.virtual_machine, again.virtual_machine])
     for guest in (other, again):
         guest.close()
+
+
+def test_nobody_finds_what_another_has_left(disk: Path) -> None:
+    """In all memory it gets, also of one that has died, and in all sectors of the disk."""
+    machine = Machine(40 << 20)  # two and a half of them
+    secretive = start(machine, disk, "vm1", "plant")
+    assert secretive.join(TIMEOUT).status == KernelStatus.DONE
+    used = machine_pages(secretive)
+    beside = start(machine, disk, "vm1", "search")  # of the same name, and so looking for that secret
+    assert beside.join(TIMEOUT).status == KernelStatus.DONE
+    secretive.close()
+    again = start(machine, disk, "vm1", "search")
+    assert again.join(TIMEOUT).status == KernelStatus.DONE
+    assert len(used & machine_pages(again)) > 1000
+    assert "search: bytes=" in again.console.text()
+    machine.audit([beside.virtual_machine, again.virtual_machine])
+    for guest in (beside, again):
+        guest.close()
+    machine.close()
+
+
+def test_what_one_has_left_is_found_by_itself(machine: Machine, disk: Path) -> None:
+    guest = start(machine, disk, "vm1", "plant,search")
+    assert guest.join(TIMEOUT).status == KernelStatus.FAILED
+    found = re.search(
+        r"the secret is (\d+) times in memory and (\d+) times on the disk\n", guest.console.text()
+    )
+    assert found is not None
+    assert int(found[1]) > 12 << 20 >> 4
+    assert int(found[2]) == VOLUME.scratch_pages * PAGE_SIZE // 16
+    guest.close()
