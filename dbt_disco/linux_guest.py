@@ -7,12 +7,14 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from dbt_disco.engine import make_vcpu
+from dbt_disco.engine import make_vcpu, native_vcpu
+from dbt_disco.linux.confinement import import_late_modules
 from dbt_disco.linux.load_error import LoadError
 from dbt_disco.linux.loader import load_program
 from dbt_disco.linux.process import LinuxProcess
 from dbt_disco.linux.signal_source import HostSignalSource, SignalSource
 from runtime.address_space import AddressSpace
+from runtime.host_descriptors import DescriptorReserve
 from runtime.host_signals import host_signals
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class LinuxGuest:
                 **{"program_key": os.path.realpath(program), **native_options},
             )
             signals = host_signals(use_cache=use_cache)
+            self._reserve = DescriptorReserve()
         except OSError as error:
             limit = _LIMITS.get(error.errno or 0, "-v")
             reason = f"no room for its address space: {error.strerror}; see ulimit {limit}"
@@ -75,7 +78,16 @@ class LinuxGuest:
             sysroot=sysroot,
             strace=strace,
             signal_source=signal_source,
+            before_confinement=self._prepare_for_confinement,
         )
+
+    def _prepare_for_confinement(self) -> None:
+        self._reserve.release()
+        import_late_modules()
+        native = native_vcpu(self.vcpu)
+        if native is not None:
+            native.translations.prepare()
+        self._reserve.fill()
 
     def run(self) -> ExitStatus:
         """Run to the end of the process, which gets this process's signals meanwhile."""
@@ -83,6 +95,7 @@ class LinuxGuest:
 
     def close(self) -> None:
         """Give everything back to the host."""
+        self._reserve.close()
         self.vcpu.close()
         self.space.close()
 

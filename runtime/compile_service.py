@@ -74,6 +74,14 @@ class CompileService:
         self.failures: list[str] = []
         """What went wrong in the worker, for `--stats`."""
 
+    def start(self) -> None:
+        """Start thread and worker, if they have not been started yet."""
+        if self._thread is None:
+            with suppress(OSError):  # the thread tries again, and reports it
+                self._started_worker()  # here, where the guest does not run and sees no pipe being made
+            self._thread = threading.Thread(target=self._serve, name="compile", daemon=True)
+            self._thread.start()
+
     def request(
         self, seed: int, flags: tuple[bool, ...], extent: Extent, code: GuestCode | None = None
     ) -> None:
@@ -82,11 +90,7 @@ class CompileService:
         `code`: where it is, if not in the code that the service was made for. A PROFILED one is left out if the
         address lies within a region by then.
         """
-        if self._thread is None:
-            with suppress(OSError):  # the thread tries again, and reports it
-                self._started_worker()  # here, where the guest does not run and sees no pipe being made
-            self._thread = threading.Thread(target=self._serve, name="compile", daemon=True)
-            self._thread.start()
+        self.start()
         self._requests.put(_Request(seed, flags, extent, code or self._code))
 
     @property

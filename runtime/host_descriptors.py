@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
+from contextlib import suppress
 from typing import Final
 
 own_descriptors: Final[set[int]] = set()
@@ -16,6 +17,10 @@ own_descriptors: Final[set[int]] = set()
 
 _SPACE: Final = 64
 """How many numbers below the limit are ours."""
+_RESERVE: Final = 12
+"""Enough to import modules and to start the compile worker."""
+_SHARE: Final = 8
+"""No more than one descriptor in so many is kept in reserve."""
 
 
 def out_of_the_way(fd: int) -> int:
@@ -27,6 +32,35 @@ def out_of_the_way(fd: int) -> int:
     os.close(fd)
     own_descriptors.add(moved)
     return moved
+
+
+class DescriptorReserve:
+    """Descriptors kept for us in case the guest uses up all others."""
+
+    def __init__(self) -> None:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._count = _RESERVE if limit == resource.RLIM_INFINITY else min(_RESERVE, limit // _SHARE)
+        self._first = out_of_the_way(os.open(os.devnull, os.O_RDONLY))
+        self._others: list[int] = []
+        self.fill()
+
+    def fill(self) -> None:
+        """Take as many as there shall be, or as there are."""
+        with suppress(OSError):
+            while len(self._others) < self._count:
+                number = fcntl.fcntl(self._first, fcntl.F_DUPFD_CLOEXEC, self._first + 1)
+                own_descriptors.add(number)
+                self._others.append(number)
+
+    def release(self) -> None:
+        """Give them free, but for the one that others are made of."""
+        while self._others:
+            close_own(self._others.pop())
+
+    def close(self) -> None:
+        """Give all of them free."""
+        self.release()
+        close_own(self._first)
 
 
 def close_own(fd: int) -> None:

@@ -166,6 +166,11 @@ class Translations:
                 self.counts.outdated += 1
                 self._requested.discard(seed)
 
+    def prepare(self) -> None:
+        """Do now what translating may later need of the host."""
+        if self._enabled or self.translates_all:
+            self._started_service().start()
+
     def _started_service(self) -> CompileService:
         if self._service is None:
             from runtime.compile_service import CompileService  # late: most short runs need none

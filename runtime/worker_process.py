@@ -128,8 +128,12 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process, unless it has ended already."""
-        if not self.has_ended():
+        if self.has_ended():
+            return
+        try:
             signal.pidfd_send_signal(self._process, signal.SIGKILL)
+        except PermissionError:  # the guest has changed our user: the end of its input ends it as well
+            close_own(self.stdin.fileno())
 
     def wait(self) -> None:
         """Wait for its end; the pipes can still be read and written, in vain."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from typing import Final
 
 import dbt_disco.linux.calls  # noqa: F401 – registers every system call
 from dbt_disco.linux.call_numbers import NAMES
+from dbt_disco.linux.confinement import import_late_modules
 from dbt_disco.linux.directory_offsets import DirectoryOffsets
 from dbt_disco.linux.errno_numbers import guest_errno
 from dbt_disco.linux.exit_status import ExitStatus, ProcessExit
@@ -50,7 +52,9 @@ class LinuxProcess:
         sysroot: str | bytes | None = None,
         strace: Strace | None = None,
         signal_source: SignalSource | None = None,
+        before_confinement: Callable[[], None] = import_late_modules,
     ) -> None:
+        self._before_confinement: Callable[[], None] | None = before_confinement
         self.vcpu = vcpu
         self.program = program
         self.space = vcpu.address_space
@@ -92,6 +96,12 @@ class LinuxProcess:
             return end.status
         finally:
             self.signals.detach()
+
+    def prepare_for_confinement(self) -> None:
+        """Before the guest takes from this process what we need ourselves: do now what we would do later."""
+        prepare, self._before_confinement = self._before_confinement, None
+        if prepare is not None:
+            prepare()
 
     def _handle(self, stop: Stop) -> None:
         state = self.vcpu.state
@@ -161,6 +171,8 @@ class LinuxProcess:
         """Give the guest its result (v0, a3) and go on behind the `syscall` instruction."""
         state, gpr = self.vcpu.state, self._gpr
         failed = -4096 < result < 0
+        if result == -errno.EMFILE:
+            self.prepare_for_confinement()
         gpr[7] = failed
         gpr[2] = (guest_errno(-result) if failed else result) & 0xFFFF_FFFF
         state.pc = state.branch_target if state.in_delay_slot else (state.pc + 4) & 0xFFFF_FFFF

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dbt_disco.linux.confinement import CONFINING_CALLS
 from dbt_disco.linux.guest_path import LONGEST_PATH, followed_path, guest_path
 from dbt_disco.linux.host_kernel import host_call
 from dbt_disco.linux.system_call import (
@@ -119,7 +120,11 @@ def _translated(process: LinuxProcess, kind: Kind, argument: int) -> int | bytes
 
 
 def _passed_on(host_name: str, parts: tuple[Kind | int, ...]) -> Handler:
+    confines = host_name in CONFINING_CALLS
+
     def call(process: LinuxProcess, *arguments: int) -> int:
+        if confines:
+            process.prepare_for_confinement()
         given = iter(arguments)
         return host_call(
             host_name,

@@ -47,6 +47,8 @@ def _limit(process: LinuxProcess, pid: int, number: int, new: Limit | None) -> L
         return -errno.EINVAL
     is_own = host_number in RESOURCES and pid in (0, host_call("getpid"))
     old = process.limits.get(host_number) if is_own else None
+    if new is not None and host_number == resource.RLIMIT_NOFILE:
+        process.prepare_for_confinement()
     if old is None:
         host = HostStructure(_RLIMIT64)
         setting = HostStructure(_RLIMIT64, new._asdict()) if new is not None and not is_own else None
