@@ -157,8 +157,8 @@ class Signals:
     def send_to_self(self, info: SignalInfo) -> None:
         """The guest sends itself a signal: one that it blocks waits with the host, where signalfd finds it."""
         host = host_signal(info.number)
-        is_blocked = bool(self.mask >> (info.number - 1) & 1)
-        if is_blocked and host in ASYNCHRONOUS_SIGNALS and self._source.keep_pending(host, info.to_host()):
+        is_blocked_there = bool(self.mask & self._mask_on_host & 1 << (info.number - 1))
+        if is_blocked_there and host in ASYNCHRONOUS_SIGNALS and self._source.keep_pending(host, info.to_host()):
             return
         self.send(info)
 
