@@ -156,11 +156,13 @@ class Signals:
 
     def send_to_self(self, info: SignalInfo) -> None:
         """The guest sends itself a signal: one that it blocks waits with the host, where signalfd finds it."""
-        host = host_signal(info.number)
-        is_blocked_there = bool(self.mask & self._mask_on_host & 1 << (info.number - 1))
-        if is_blocked_there and host in ASYNCHRONOUS_SIGNALS and self._source.keep_pending(host, info.to_host()):
-            return
-        self.send(info)
+        host = host_signal(info.number) or 0
+        if host in ASYNCHRONOUS_SIGNALS and self.mask & self._mask_on_host & 1 << (info.number - 1):
+            is_kept = self._source.keep_pending(host, info.to_host())
+        else:
+            is_kept = False
+        if not is_kept:
+            self.send(info)
 
     def send(self, info: SignalInfo) -> None:
         """Queue a signal. Standard signals are not queued twice."""
