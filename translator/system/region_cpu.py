@@ -24,30 +24,58 @@ class GroupedAccess(TableAccess):
 
     def __init__(self, builder: FunctionBuilder, big_endian: bool, emitter: SystemRegionEmitter) -> None:
         super().__init__(builder, "%memory", big_endian, emitter.leave_for_access)
+        self._pages = emitter.pages
+        self.base: int | None = None
+        """The register that the instruction being emitted adds its offset to."""
         self.current: tuple[AccessGroup, int] | None = None
         """Group and offset of the instruction being emitted."""
 
     def pointer(self, address: IrValue) -> str:
-        if self.current is None:
+        if self.reported is not None or self.base is None:
             return super().pointer(address)
+        if self.current is None:
+            slot = self._remembered(address, address, self._kind, self._width // 8)
+            host = slot + address.zext(64)
+            return self._builder.assign("host", f"inttoptr i64 {host.name} to ptr")
         group, offset = self.current
         builder = self._builder
         if group.host is None:
             group.host = self._checked(group, address - (offset - group.low), address)
         return builder.assign("host", f"getelementptr i8, ptr {group.host}, i64 {offset - group.low}")
 
+    def _remembered(self, address: IrValue, reported: IrValue, kind: Access, alignment: int) -> IrValue:
+        """The slot of an address that is a multiple of `alignment`."""
+        assert self.base is not None
+        builder = self._builder
+        page = self._pages.through(builder, self.base, address, kind)
+        if page is None:
+            return self._looked_up(address, reported, kind, alignment)
+        look, found = builder.label("look"), builder.label("found")
+        builder.branch_if(page.differs(address, alignment), look, found, unlikely=True)
+        builder.block(look)
+        page.remember(address, self._looked_up(address, reported, kind, alignment))
+        builder.emit(f"br label %{found}")
+        builder.block(found)
+        return page.slot
+
+    def _looked_up(self, address: IrValue, reported: IrValue, kind: Access, alignment: int) -> IrValue:
+        slot, size = self.slot(address, kind), self._width // 8
+        self._leave_if(slot.eq(0), reported, size)
+        if alignment > 1:
+            self._leave_if((address & alignment - 1).ne(0), reported, size)
+        return slot
+
     def _checked(self, group: AccessGroup, lowest: IrValue, address: IrValue) -> str:
         """The host address of a group's lowest byte, if everything about the group is in order."""
         kind = Access.STORE if group.stores else Access.LOAD
-        slot = self.slot(lowest, kind)
-        refused = slot.eq(0)
         size = self._width // 8
-        self._leave_if(refused, address, size)
+        is_even = (group.anchor - group.low) % group.size == 0
+        slot = self._remembered(lowest, address, kind, group.size if is_even else 1)
         span = group.high - group.low
         if span > group.size:
             straddles = self._builder.constant(4096 - span, 32).lt_unsigned(lowest & 0xFFF)
             self._leave_if(straddles, address, size)
-        if group.size > 1:
+        if not is_even:
             anchor = lowest + (group.anchor - group.low)
             self._leave_if((anchor & group.size - 1).ne(0), address, size)
         host = slot + lowest.zext(64)

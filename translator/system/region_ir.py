@@ -22,6 +22,7 @@ from translator.state import OFFSET, Access, ExceptionCode, Stop
 from translator.system.access_groups import access_groups
 from translator.system.coprocessor import needs_coprocessor_1
 from translator.system.region_cpu import SystemRegionCpu
+from translator.system.remembered_pages import RememberedPages
 from translator.system.views import PAGE_SHIFT, TABLE_SHIFT
 from translator.translation import PAGES_SYMBOL
 
@@ -48,6 +49,7 @@ class SystemRegionEmitter(RegionEmitter):
     cpu: SystemRegionCpu
 
     def make_cpu(self) -> RegionCpu:
+        self.pages = RememberedPages(self.region)
         return SystemRegionCpu(
             self.builder,
             self,
@@ -113,6 +115,10 @@ elsewhere:
             "  %is.far = icmp ult i64 %reached, %limit",
         ]
 
+    def prologue(self) -> list[str]:
+        first, *rest = super().prologue()
+        return [first, *self.pages.prologue(), *rest]
+
     # Blocks.
 
     def emit_block(self, block: Block) -> None:
@@ -122,6 +128,7 @@ elsewhere:
     def emit_instruction(self, pc: int, instruction: Any) -> None:
         self.cpu.grouped.current = self.groups.get(pc)
         self.cpu.grouped.reported = None
+        self.cpu.grouped.base = instruction.base if "base" in instruction.encoding.fields else None
         self.cpu.instruction_address = pc
         if needs_coprocessor_1(instruction.encoding):
             self.cpu.require_coprocessor(1)
