@@ -220,6 +220,23 @@ static void duplicates(void)
 		close(i);
 }
 
+/* Every descriptor that is listed is one that the process has. */
+static void listed_descriptors(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	int listed = 0;
+	struct dirent *entry;
+	CHECK(directory != 0);
+	while ((entry = readdir(directory))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		listed++;
+		CHECK(fcntl(atoi(entry->d_name), F_GETFD) >= 0);
+	}
+	CHECK(listed >= 4);
+	closedir(directory);
+}
+
 static void locks(void)
 {
 	int fd = open("data", O_RDWR | O_CREAT, 0600);
@@ -277,6 +294,7 @@ int main(void)
 	status();
 	names();
 	duplicates();
+	listed_descriptors();
 	locks();
 	terminals();
 	for (unsigned i = 0; i < sizeof left / sizeof *left; i++)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from dbt_disco.linux.system_call import (
     SIZE,
     system_call,
 )
+from runtime.host_descriptors import own_descriptors
 
 if TYPE_CHECKING:
     from dbt_disco.linux.process import LinuxProcess
@@ -36,7 +38,28 @@ class _Entry(NamedTuple):
 
 
 def _read_entries(process: LinuxProcess, fd: int, size: int) -> list[_Entry]:
-    """The next entries of a directory, as many as the host's form of them fits `size` bytes."""
+    """The next entries of a directory that are there for the guest; none at its end."""
+    while True:
+        entries = _read_host_entries(process, fd, size)
+        ours = [entry for entry in entries if entry.name.isdigit() and int(entry.name) in own_descriptors]
+        if not ours or not _lists_descriptors(fd):
+            return entries
+        if len(ours) < len(entries):
+            return [entry for entry in entries if entry not in ours]
+
+
+def _lists_descriptors(fd: int) -> bool:
+    """Whether it is open on this process's directory of descriptors."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}") in {
+            f"/proc/{os.getpid()}/{name}" for name in ("fd", "fdinfo")
+        }
+    except OSError:
+        return False
+
+
+def _read_host_entries(process: LinuxProcess, fd: int, size: int) -> list[_Entry]:
+    """As many as the host's form of them fits `size` bytes."""
     buffer = ctypes.create_string_buffer(min(size, _MAXIMUM_LISTING))
     result = host_call("getdents64", fd, buffer, len(buffer))
     if result < 0:
