@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +48,22 @@ class CachedImage:
         except OutOfMachineMemory:  # then not through the cache
             return self._image.read(sector, count)
 
+    def deliver_pages(self, sector: int, buffers: Sequence[tuple[int, int]], memory: PhysicalMemory) -> bool:
+        """Map sectors at buffers (physical address, length), if these are all whole pages; False if they are not."""
+        runs: list[tuple[int, int]] = []
+        total = expected = 0
+        for address, length in buffers:
+            if (address | length) % MACHINE_PAGE_SIZE:
+                return False
+            count = length >> MACHINE_PAGE_SHIFT
+            if address == expected and runs:  # goes on where the last one ended
+                runs[-1] = runs[-1][0], runs[-1][1] + count
+            else:
+                runs.append((address >> MACHINE_PAGE_SHIFT, count))
+            total += count
+            expected = address + length
+        return self._map(sector, total, memory, runs)
+
     def deliver(
         self, sector: int, count: int, memory: PhysicalMemory, address: int, *, aligned: bool
     ) -> None:
@@ -58,27 +75,31 @@ class CachedImage:
         head = min(-address % MACHINE_PAGE_SIZE // SECTOR_SIZE, count)
         pages = (count - head) // _PAGE_SECTORS
         may_map = aligned or not (sector + head) % _PAGE_SECTORS
-        if address % SECTOR_SIZE or not pages or not may_map:
+        frame = address + head * SECTOR_SIZE >> MACHINE_PAGE_SHIFT
+        if (
+            address % SECTOR_SIZE
+            or not pages
+            or not may_map
+            or not self._map(sector + head, pages, memory, [(frame, pages)])
+        ):
             self._copy(sector, count, memory, address)
             return
         if head:
             self._copy(sector, head, memory, address)
-        self._map(sector + head, pages, memory, address + head * SECTOR_SIZE)
         done = head + pages * _PAGE_SECTORS
         if done < count:
             self._copy(sector + done, count - done, memory, address + done * SECTOR_SIZE)
 
-    def _map(self, sector: int, pages: int, memory: PhysicalMemory, address: int) -> None:
-        frame = address >> MACHINE_PAGE_SHIFT
-        if memory.is_run(frame, pages):
-            try:
-                offset = sector * SECTOR_SIZE
-                self._cache.map(self.file, self._image.descriptor, offset, memory, frame, pages)
-                self.delivered.mapped += pages * _PAGE_SECTORS
-                return
-            except OutOfMachineMemory:
-                pass  # where pages cannot be kept, those that the virtual machine has may be stored to
-        self._copy(sector, pages * _PAGE_SECTORS, memory, address)
+    def _map(self, sector: int, pages: int, memory: PhysicalMemory, runs: Sequence[tuple[int, int]]) -> bool:
+        """Whether pages have been mapped at runs of (first physical page, count)."""
+        if not all(memory.is_run(frame, count) for frame, count in runs):
+            return False
+        try:
+            self._cache.map(self.file, self._image.descriptor, sector * SECTOR_SIZE, memory, runs)
+        except OutOfMachineMemory:
+            return False  # where pages cannot be kept, those that the virtual machine has may be stored to
+        self.delivered.mapped += pages * _PAGE_SECTORS
+        return True
 
     def _copy(self, sector: int, count: int, memory: PhysicalMemory, address: int) -> None:
         memory.write(address, self.read(sector, count))

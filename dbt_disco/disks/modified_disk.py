@@ -54,6 +54,8 @@ class ModifiedDisk:
 
         def deliver(sector: int, buffers: Sequence[tuple[int, int]]) -> None:
             extents = list(changes.modified(sector, sum(length for _, length in buffers) // SECTOR_SIZE))
+            if not extents and base.deliver_pages(sector, buffers, memory):
+                return
             for address, length in buffers:
                 aligned = not address % MACHINE_PAGE_SIZE
                 for start, end, extent in _runs(extents, sector, sector + length // SECTOR_SIZE):

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -99,29 +99,43 @@ class SectorCache:
                 self._drop(next(key for key, value in self._files.items() if value is file))
 
     def map(
-        self, file: CachedFile, descriptor: int, offset: int, memory: PhysicalMemory, frame: int, count: int
+        self,
+        file: CachedFile,
+        descriptor: int,
+        offset: int,
+        memory: PhysicalMemory,
+        runs: Sequence[tuple[int, int]],
     ) -> None:
-        """Map `count` pages of a file, from byte `offset` on, read-only at physical page `frame`.
+        """Map pages of a file, from byte `offset` on, read-only at runs of (first physical page, count).
 
         They must all be in the file, and all be memory. OSError if they cannot be read, OutOfMachineMemory.
         """
         first, phase = divmod(offset, MACHINE_PAGE_SIZE)
         entries = file.entries(phase)
-        self._use(file, phase, first, count)
-        done = missed = 0
-        while True:
-            done += memory.map_run(frame + done, entries, first + done, count - done)
-            if done == count:
-                break
-            missed += self._read(file, descriptor, phase, first + done, count - done, memory.node)
+        lock, map_run = self._memory.lock, memory.map_run
+        missed = 0
+        at = first
+        with lock:
+            self._use(file, phase, first, sum(count for _, count in runs))
+            for frame, count in runs:
+                done = map_run(frame, entries, at, count)
+                while done < count:
+                    lock.release()  # others may go on while the host reads
+                    try:
+                        missed += self._read(file, descriptor, phase, at + done, count - done, memory.node)
+                    finally:
+                        lock.acquire()
+                    done += map_run(frame + done, entries, at + done, count - done)
+                at += count
         file.misses += missed
-        file.hits += count - missed
+        file.hits += at - first - missed
 
     def copy(self, file: CachedFile, descriptor: int, offset: int, length: int, node: int = 0) -> bytes:
         """Some bytes of whole pages of a file. OSError, OutOfMachineMemory."""
         entries, lock = file.entries(0), self._memory.lock
         number, end = offset // MACHINE_PAGE_SIZE, -(-(offset + length) // MACHINE_PAGE_SIZE)
-        self._use(file, 0, number, end - number)
+        with lock:
+            self._use(file, 0, number, end - number)
         parts: list[bytes] = []
         skipped = offset % MACHINE_PAGE_SIZE
         file.hits += end - number
@@ -141,12 +155,14 @@ class SectorCache:
         return b"".join(parts)
 
     def _use(self, file: CachedFile, phase: int, first: int, count: int) -> None:
-        """Note that pages are asked for."""
-        with self._memory.lock:
-            for group in range(first // _GROUP, (first + count - 1) // _GROUP + 1):
-                key = file, phase, group
-                self._recent[key] = None
-                self._recent.move_to_end(key)
+        """Note that pages are asked for; under the lock."""
+        recent = self._recent
+        for group in range(first // _GROUP, (first + count - 1) // _GROUP + 1):
+            key = file, phase, group
+            if key in recent:
+                recent.move_to_end(key)
+            else:
+                recent[key] = None
 
     def _read(self, file: CachedFile, descriptor: int, phase: int, first: int, count: int, node: int) -> int:
         """Read the page numbered `first`, which is not there, and those behind it that are not; how many."""

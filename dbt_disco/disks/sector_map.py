@@ -95,14 +95,11 @@ class MemoryExtents:
     def overlapping(self, start: int, end: int) -> list[Extent]:
         """See `ExtentStore`."""
         extents = self._extents
-        first = max(extents.bisect_right(start) - 1, 0)
-        found = []
-        for key in extents.islice(first):
-            if key >= end:
-                break
-            if (extent := extents[key]).end > start:
-                found.append(extent)
-        return found
+        if not extents:
+            return []
+        before = next(extents.irange(maximum=start, reverse=True), start)
+        keys = extents.irange(before, end, inclusive=(True, False))
+        return [extent for key in keys if (extent := extents[key]).end > start]
 
     def insert(self, extent: Extent) -> None:
         """See `ExtentStore`."""

@@ -85,7 +85,7 @@ def _map(cache: SectorCache, contents: FileRange, memory: PhysicalMemory, frame:
         try:
             if contents.offset + contents.length > file.size:
                 raise BootError(f"{contents.path}: changed while it was read")
-            cache.map(file, descriptor, contents.offset, memory, frame, count)
+            cache.map(file, descriptor, contents.offset, memory, [(frame, count)])
         finally:
             cache.close(file, descriptor)
     finally:

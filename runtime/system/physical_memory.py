@@ -19,6 +19,7 @@ from translator.system.memory_map import PLACE_SHIFT, Option, PhysicalMap
 from translator.system.views import MACHINE_CODE, PMAP_WRITABLE
 
 _PHYSICAL_PAGES: Final = 1 << 20
+_END: Final = _PHYSICAL_PAGES << MACHINE_PAGE_SHIFT
 _OFFSET_MASK: Final = MACHINE_PAGE_SIZE - 1
 _ALLOCATED_TOGETHER: Final = 16
 """Pages around a touched one that are allocated with it."""
@@ -275,10 +276,9 @@ class PhysicalMemory:
 
     def _pieces(self, address: int, length: int) -> Iterator[tuple[int, int]]:
         """A range page by page: (address, length). `NotMemory` unless all of it is memory."""
-        frames = range(
-            address >> MACHINE_PAGE_SHIFT, (address + max(length, 1) - 1 >> MACHINE_PAGE_SHIFT) + 1
-        )
-        if not all(self.is_memory(frame) for frame in frames):
+        first = address >> MACHINE_PAGE_SHIFT
+        end = (address + max(length, 1) - 1 >> MACHINE_PAGE_SHIFT) + 1
+        if not self.is_run(first, end - first) and not all(map(self.is_memory, range(first, end))):
             raise NotMemory(address, length)
         while length > 0:
             count = min(length, MACHINE_PAGE_SIZE - (address & _OFFSET_MASK))
@@ -288,6 +288,11 @@ class PhysicalMemory:
 
     def read(self, address: PhysicalAddress | int, length: int) -> bytes:
         """The bytes of a range; `NotMemory` unless all of it is memory."""
+        offset = address & _OFFSET_MASK
+        if offset + length <= MACHINE_PAGE_SIZE and address < _END:  # the quick way for rings and descriptors
+            word = self.pmap[address >> MACHINE_PAGE_SHIFT]
+            if word:
+                return ctypes.string_at((word & ~_OFFSET_MASK) + offset, length)
         return b"".join(
             ctypes.string_at(self.host_address(at), count) for at, count in self._pieces(address, length)
         )
@@ -295,10 +300,23 @@ class PhysicalMemory:
     def write(self, address: PhysicalAddress | int, data: bytes | bytearray | memoryview) -> None:
         """Store bytes; `NotMemory` (and nothing is stored) unless all of the range is memory."""
         contents = bytes(data)
+        offset, length = address & _OFFSET_MASK, len(contents)
+        if offset + length <= MACHINE_PAGE_SIZE and address < _END:
+            word = self.pmap[address >> MACHINE_PAGE_SHIFT]
+            page = self.machine.page_at(word & ~_OFFSET_MASK)
+            if word & PMAP_WRITABLE and not self.decoded.flags[page] & MACHINE_CODE:
+                ctypes.memmove((word & ~_OFFSET_MASK) + offset, contents, length)
+                return
         position = 0
-        for at, count in self._pieces(address, len(contents)):
-            part = contents[position : position + count]
-            ctypes.memmove(self.host_address(at, for_write=True), part, count)
+        pmap, flags, machine = self.pmap, self.decoded.flags, self.machine
+        for at, count in self._pieces(address, length):
+            frame = at >> MACHINE_PAGE_SHIFT
+            word = pmap[frame]
+            if not word & PMAP_WRITABLE or flags[machine.page_at(word & ~_OFFSET_MASK)] & MACHINE_CODE:
+                self.make_writable(frame)
+                word = pmap[frame]
+            host = (word & ~_OFFSET_MASK) + (at & _OFFSET_MASK)
+            ctypes.memmove(host, contents[position : position + count], count)
             position += count
 
     def release(self, address: PhysicalAddress | int, length: int) -> None:
