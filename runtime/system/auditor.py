@@ -80,9 +80,7 @@ def _pmap(
 ) -> Iterator[str]:
     """Collect where each page is mapped."""
     mapped = 0
-    for frame, word in enumerate(memory.pmap):
-        if not word:
-            continue
+    for frame, word in memory.mappings():
         mapped += 1
         page = machine.page_at(word & ~_OFFSET)
         if not memory.is_memory(frame):

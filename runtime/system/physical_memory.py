@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE, PhysicalAddress
+from runtime.flat_array import words_in_use
 from runtime.system.decoded_pages import DecodedPages
 from runtime.system.machine_memory import MachineMemory
 from runtime.system.page_routines import EntryList
@@ -112,6 +113,10 @@ class PhysicalMemory:
     def frames(self) -> Iterator[int]:
         """Physical page numbers that have a machine page."""
         return (frame for part in self.ranges for frame in part if self.pmap[frame])
+
+    def mappings(self) -> Iterator[tuple[int, int]]:
+        """All of pmap that is not 0: (physical page number, word)."""
+        return words_in_use(self.pmap)
 
     def is_memory(self, frame: int) -> bool:
         """Whether a physical page number is memory."""

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+from runtime.flat_array import words_in_use
 from runtime.host_memory import (
     MAP_ANONYMOUS,
     MAP_FIXED,
@@ -98,8 +99,7 @@ class TranslationTables:
     def records(self) -> Iterator[tuple[int, int]]:
         """The back map: (physical page, slot)."""
         heads = (ctypes.c_uint32 * _PHYSICAL_PAGES).from_address(self._heads)
-        for frame, head in enumerate(heads):
-            number = head
+        for frame, number in words_in_use(heads):
             while number:
                 number, slot = (ctypes.c_uint32 * 2).from_address(self._records + 8 * number)
                 yield frame, slot

@@ -1,0 +1,391 @@
+"""Random sequences of all that changes memory, on several virtual machines, against a naive model of them.
+
+The model of a virtual machine is two byte arrays, its memory and its disk. After every step the auditor must agree; what a
+virtual machine reads, by loads of its vCPU, by executing a page, by DMA or from its disk, must be what the model has.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from dbt_disco.disks.block_backend import SECTOR_SIZE
+from dbt_disco.disks.drive import Drive
+from dbt_disco.disks.modified_disk import ModifiedDisk
+from dbt_disco.disks.sector_cache import SectorCache
+from dbt_disco.virtual_machine.bus import Bus
+from runtime.addresses import MACHINE_PAGE_SIZE
+from runtime.system.auditor import Tenant, audit
+from runtime.system.cpu_model import CPU_MODELS
+from runtime.system.machine_memory import MachineMemory, OutOfMachineMemory
+from runtime.system.physical_memory import PhysicalMemory
+from runtime.system.vcpu import SystemVcpu
+from tests.conformance.assembler import assemble
+from translator.cp0_registers import Status
+from translator.state import Stop
+
+PAGE: Final = MACHINE_PAGE_SIZE
+MEMORY_PAGES: Final = 48
+"""Of each virtual machine."""
+MACHINE_PAGES: Final = 160
+"""Fewer than three virtual machines and the disk can use."""
+NODES: Final = 2
+GUESTS: Final = 4
+PRESSURE: Final = 24
+"""Pages taken away or given back at once."""
+DISK_PAGES: Final = 40
+SECTORS: Final = DISK_PAGES * 8 + 5
+CODE_AT: Final = 0x40_0000
+"""Where a range of memory is that only holds the code of stores and loads."""
+_KSEG0: Final = 0x8000_0000
+_SEGMENTS: Final = (_KSEG0, 0xA000_0000, 0)
+"""KSEG0, KSEG1, and KUSEG, which is physical memory while Status.ERL is set."""
+_HYPCALL: Final = assemble("hypcall").to_bytes(4, "little")
+_STORE: Final = 0
+_LOAD: Final = 8
+
+_guests = st.sampled_from([0, 0, 0, 1, 1, 2, 3])
+_pages = st.one_of(st.integers(0, 3), st.integers(0, 7), st.integers(0, MEMORY_PAGES - 1))
+_lengths = st.one_of(st.sampled_from([1, 4, 512, PAGE, 3 * PAGE]), st.integers(1, 3 * PAGE))
+_addresses = st.builds(lambda page, offset: page * PAGE + offset, _pages, st.integers(0, PAGE - 1))
+_words = st.builds(lambda page, word: page * PAGE + 4 * word, _pages, st.sampled_from([0, 1, 2, 600, 1023]))
+_sectors = st.one_of(st.sampled_from([0, 8, 16, 24, 63, 71, 72]), st.integers(0, SECTORS - 1))
+_counts = st.one_of(st.sampled_from([8, 16, 64]), st.integers(1, 70))
+_seeds = st.integers(0, 1 << 30)
+
+
+def code(number: int) -> bytes:
+    """What sets r10 to a number, and stops."""
+    return assemble(f"addiu r10, r0, {number}").to_bytes(4, "little") + _HYPCALL
+
+
+def image_contents() -> bytes:
+    """Each page of the disk begins with code that gives its number; the rest is random."""
+    contents = bytearray(random.Random(1).randbytes(SECTORS * SECTOR_SIZE))
+    for page in range(DISK_PAGES):
+        contents[page * PAGE : page * PAGE + 8] = code(page + 1)
+    return bytes(contents)
+
+
+class Guest:
+    """A virtual machine and its model."""
+
+    def __init__(self, machine: MachineMemory, cache: SectorCache, image: Path, node: int) -> None:
+        size = MEMORY_PAGES * PAGE
+        self.memory: Final = PhysicalMemory(machine, [(0, size), (CODE_AT, PAGE)])
+        self.memory.node = node
+        self.vcpu: Final = SystemVcpu(
+            self.memory,
+            Bus("little"),  # type: ignore[arg-type]
+            CPU_MODELS["24Kf"],
+            engine="interpreter",
+            instruction_clock=True,
+        )
+        disk = Drive(image).open("vm", cache)
+        assert isinstance(disk, ModifiedDisk)
+        self.disk: Final = disk
+        self.deliver: Final = disk.delivery(self.memory)
+        self.expected: Final = bytearray(size)
+        self.expected_disk: Final = bytearray(image_contents())
+
+    def start(self) -> None:
+        """May raise OutOfMachineMemory, as everything else here."""
+        program = [assemble("sw r9, 0(r8)").to_bytes(4, "little") + _HYPCALL]
+        program += [assemble("lw r10, 0(r8)").to_bytes(4, "little") + _HYPCALL]
+        self.memory.write(CODE_AT, b"".join(program))
+
+    def close(self) -> None:
+        self.vcpu.close()
+        self.disk.close()
+        self.memory.close()
+
+    def run(self, pc: int) -> None:
+        """Until a `hypcall`."""
+        state = self.vcpu.state
+        state.status |= Status.ERL
+        state.pc, state.in_delay_slot = pc, 0
+        assert self.vcpu.run() is Stop.MONITOR_CALL
+
+    def access(self, kind: int, address: int, segment: int, value: int = 0) -> int:
+        """Have the vCPU store or load a word."""
+        registers = self.vcpu.state.gpr
+        registers[8], registers[9] = segment | address, value
+        self.run(_KSEG0 | CODE_AT + kind)
+        return registers[10]
+
+
+class MemoryModel(RuleBasedStateMachine):
+    """All virtual machines have the same disk, and more memory than there is."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.directory = tempfile.TemporaryDirectory()
+        self.image = Path(self.directory.name) / "image"
+        self.image.write_bytes(image_contents())
+        self.machine = MachineMemory(MACHINE_PAGES * PAGE, NODES)
+        self.cache = SectorCache(self.machine)
+        self.guests: list[Guest | None] = [None] * GUESTS
+        self.ballast: list[int] = []
+
+    def teardown(self) -> None:
+        if not hasattr(self, "machine"):
+            return
+        for number in range(GUESTS):
+            self._kill(number)
+        self.check()
+        for page in self.ballast:
+            self.machine.release(page)
+        assert self.machine.allocated == sum(file.pages for file in self.cache.files())
+        self.machine.close()
+        self.directory.cleanup()
+
+    @invariant()
+    def check(self) -> None:
+        """The auditor agrees."""
+        if not hasattr(self, "machine"):
+            return
+        held = [
+            *self.cache.held(),
+            (ctypes.c_uint32 * len(self.ballast))(*(page + 1 for page in self.ballast)),
+        ]
+        audit(
+            self.machine,
+            [Tenant(guest.memory, guest.vcpu.tables) for guest in self.guests if guest is not None],
+            held,
+        )
+
+    def _kill(self, number: int) -> None:
+        guest = self.guests[number]
+        if guest is not None:
+            guest.close()
+            self.guests[number] = None
+
+    def _with(self, number: int, action: Callable[[Guest], object]) -> None:
+        """Do something with a virtual machine, which starts if it is not there, and dies if it gets no memory."""
+        guest = self.guests[number]
+        try:
+            if guest is None:
+                guest = self.guests[number] = Guest(self.machine, self.cache, self.image, number % NODES)
+                guest.start()
+            action(guest)
+        except OutOfMachineMemory:
+            self._kill(number)
+
+    @rule(
+        number=_guests, address=_words, segment=st.sampled_from(_SEGMENTS), value=st.integers(0, 0xFFFF_FFFF)
+    )
+    def store(self, number: int, address: int, segment: int, value: int) -> None:
+        """By the vCPU."""
+
+        def act(guest: Guest) -> None:
+            guest.access(_STORE, address, segment, value)
+            guest.expected[address : address + 4] = value.to_bytes(4, "little")
+
+        self._with(number, act)
+
+    @rule(
+        number=_guests,
+        sector=st.sampled_from([0, 8, 16, 24]),
+        page=_pages,
+        stores=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(_SEGMENTS), st.booleans()), max_size=6),
+    )
+    def store_to_disk_pages(
+        self, number: int, sector: int, page: int, stores: list[tuple[int, int, bool]]
+    ) -> None:
+        """Some pages are read from the disk, executed or loaded from, stored to and looked at again."""
+
+        def act(guest: Guest) -> None:
+            first = min(page, MEMORY_PAGES - 4)
+            assert guest.deliver is not None
+            guest.deliver(sector, [(first * PAGE, 4 * PAGE)])
+            position = sector * SECTOR_SIZE
+            guest.expected[first * PAGE : (first + 4) * PAGE] = guest.expected_disk[
+                position : position + 4 * PAGE
+            ]
+            for beside, segment, executes in stores:
+                address = (first + beside) * PAGE + 16
+                if executes:
+                    self._execute(guest, first + beside, segment)
+                value = guest.access(_LOAD, address, segment) + 1 & 0xFFFF_FFFF
+                guest.access(_STORE, address, segment, value)
+                expected = int.from_bytes(guest.expected[address : address + 4], "little") + 1
+                guest.expected[address : address + 4] = (expected & 0xFFFF_FFFF).to_bytes(4, "little")
+            self._compare_all(guest)
+
+        self._with(number, act)
+
+    @rule(number=_guests, address=_words, segment=st.sampled_from(_SEGMENTS))
+    def load(self, number: int, address: int, segment: int) -> None:
+        """By the vCPU."""
+
+        def act(guest: Guest) -> None:
+            got = guest.access(_LOAD, address, segment)
+            assert got == int.from_bytes(guest.expected[address : address + 4], "little")
+
+        self._with(number, act)
+
+    @rule(number=_guests, page=_pages, segment=st.sampled_from(_SEGMENTS), immediate=st.integers(1, 1000))
+    def store_code(self, number: int, page: int, segment: int, immediate: int) -> None:
+        """The vCPU makes code of what is on a page, and executes it, and makes other code of it."""
+
+        def act(guest: Guest) -> None:
+            for value in (immediate, immediate + 1):
+                contents = code(value)
+                for offset in (0, 4):
+                    word = int.from_bytes(contents[offset : offset + 4], "little")
+                    guest.access(_STORE, page * PAGE + offset, segment, word)
+                guest.expected[page * PAGE : page * PAGE + 8] = contents
+                self._execute(guest, page, segment)
+
+        self._with(number, act)
+
+    @rule(number=_guests, page=_pages, segment=st.sampled_from(_SEGMENTS))
+    def execute(self, number: int, page: int, segment: int) -> None:
+        """A page, if there is code at its beginning."""
+        self._with(number, lambda guest: self._execute(guest, page, segment))
+
+    def _execute(self, guest: Guest, page: int, segment: int) -> None:
+        word = int.from_bytes(guest.expected[page * PAGE : page * PAGE + 4], "little")
+        if word >> 16 == 0x240A and guest.expected[page * PAGE + 4 : page * PAGE + 8] == _HYPCALL:
+            guest.run(segment | page * PAGE)
+            assert guest.vcpu.state.gpr[10] == word & 0xFFFF
+
+    @rule(number=_guests, address=_addresses, length=_lengths, seed=_seeds)
+    def dma_write(self, number: int, address: int, length: int, seed: int) -> None:
+        """A device stores to memory."""
+
+        def act(guest: Guest) -> None:
+            data = random.Random(seed).randbytes(min(length, len(guest.expected) - address))
+            guest.memory.write(address, data)
+            guest.expected[address : address + len(data)] = data
+
+        self._with(number, act)
+
+    @rule(number=_guests, address=_addresses, length=_lengths)
+    def dma_read(self, number: int, address: int, length: int) -> None:
+        """A device reads memory."""
+
+        def act(guest: Guest) -> None:
+            end = min(address + length, len(guest.expected))
+            assert guest.memory.read(address, end - address) == guest.expected[address:end]
+
+        self._with(number, act)
+
+    @rule(number=_guests)
+    def read_all(self, number: int) -> None:
+        """All memory."""
+        self._with(number, lambda guest: self._compare_all(guest))
+
+    def _compare_all(self, guest: Guest) -> None:
+        assert guest.memory.read(0, len(guest.expected)) == guest.expected
+
+    @rule(
+        number=_guests,
+        sector=_sectors,
+        count=_counts,
+        page=_pages,
+        offset=st.sampled_from([0, 0, 0, 512, 3584, 100]),
+        cuts=st.lists(st.integers(1, 20), max_size=3),
+        gap=st.integers(0, 2),
+    )
+    def disk_to_memory(
+        self, number: int, sector: int, count: int, page: int, offset: int, cuts: list[int], gap: int
+    ) -> None:
+        """What is read from the disk goes to buffers, with gaps of some pages between them."""
+
+        def act(guest: Guest) -> None:
+            buffers: list[tuple[int, int]] = []
+            at, left = page * PAGE + offset, min(count, SECTORS - sector)
+            for size in [*cuts, left]:
+                size = min(size, left, (len(guest.expected) - at) // SECTOR_SIZE)
+                if size <= 0:
+                    break
+                buffers.append((at, size * SECTOR_SIZE))
+                at += size * SECTOR_SIZE + gap * PAGE
+                left -= size
+            if not buffers:
+                return
+            assert guest.deliver is not None
+            guest.deliver(sector, buffers)
+            position = sector * SECTOR_SIZE
+            for address, length in buffers:
+                guest.expected[address : address + length] = guest.expected_disk[position : position + length]
+                position += length
+
+        self._with(number, act)
+
+    @rule(number=_guests, sector=_sectors, count=_counts, seed=st.none() | _seeds)
+    def change_disk(self, number: int, sector: int, count: int, seed: int | None) -> None:
+        """Write sectors, or discard them."""
+
+        def act(guest: Guest) -> None:
+            length = min(count, SECTORS - sector) * SECTOR_SIZE
+            data = bytes(length) if seed is None else random.Random(seed).randbytes(length)
+            if seed is None:
+                guest.disk.discard(sector, length // SECTOR_SIZE)
+            else:
+                guest.disk.write(sector, data)
+            guest.expected_disk[sector * SECTOR_SIZE : sector * SECTOR_SIZE + length] = data
+
+        self._with(number, act)
+
+    @rule(number=_guests, sector=_sectors, count=_counts)
+    def read_disk(self, number: int, sector: int, count: int) -> None:
+        """Sectors, not into memory."""
+
+        def act(guest: Guest) -> None:
+            end = min(sector + count, SECTORS)
+            expected = guest.expected_disk[sector * SECTOR_SIZE : end * SECTOR_SIZE]
+            assert guest.disk.read(sector, end - sector) == expected
+
+        self._with(number, act)
+
+    @rule(number=_guests, page=_pages, count=st.integers(1, MEMORY_PAGES))
+    def release(self, number: int, page: int, count: int) -> None:
+        """The balloon gives pages back."""
+
+        def act(guest: Guest) -> None:
+            guest.memory.release(page * PAGE, min(count, MEMORY_PAGES - page) * PAGE)
+            end = min(page + count, MEMORY_PAGES) * PAGE
+            guest.expected[page * PAGE : end] = bytes(end - page * PAGE)
+
+        self._with(number, act)
+
+    @rule(number=_guests)
+    def die(self, number: int) -> None:
+        """The virtual machine comes to its end; the next one with this number is another one."""
+        self._kill(number)
+
+    @rule(number=_guests, node=st.integers(0, NODES - 1))
+    def move(self, number: int, node: int) -> None:
+        """The vCPU goes to another node."""
+        self._with(number, lambda guest: setattr(guest.memory, "node", node))
+
+    @rule(count=st.integers(1, PRESSURE))
+    def press(self, count: int) -> None:
+        """Memory gets scarce."""
+        try:
+            for _ in range(count):
+                self.ballast.append(self.machine.allocate())
+        except OutOfMachineMemory:
+            pass
+
+    @rule(count=st.integers(1, PRESSURE))
+    def relieve(self, count: int) -> None:
+        """There is more again."""
+        for _ in range(min(count, len(self.ballast))):
+            self.machine.release(self.ballast.pop())
+
+
+def run_model(settings: Any) -> None:
+    """Random sequences, as many as the settings say."""
+    from hypothesis.stateful import run_state_machine_as_test
+
+    run_state_machine_as_test(MemoryModel, settings=settings)
