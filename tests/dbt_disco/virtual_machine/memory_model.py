@@ -1,7 +1,8 @@
 """Random sequences of all that changes memory, on several virtual machines, against a naive model of them.
 
-The model of a virtual machine is two byte arrays, its memory and its disk. After every step the auditor must agree; what a
-virtual machine reads, by loads of its vCPU, by executing a page, by DMA or from its disk, must be what the model has.
+The model of a virtual machine is two byte arrays, its memory and its disk. After every step the auditor must agree;
+what a virtual machine reads, by loads of its vCPU, by executing a page, by DMA or from its disk, must be what the model
+has.
 """
 
 from __future__ import annotations
