@@ -115,14 +115,14 @@ class Processor:
         """Give the task a slice of time. Nothing that happens in it may harm the thread."""
         end: End | None
         before = self._slice_clock = thread_time_ns()
-        timer.runs(task.vcpu.state)
+        timer.runs(task.state_address)
         try:
             end = task.virtual_machine.proceed()
         except Exception as error:
             end = error
-        timer.runs(None)
-        used = thread_time_ns() - before
+        timer.runs(0)
         self._slice_clock = None
+        used = thread_time_ns() - before
         self._busy_time += used
         task.processor_time += used
         task.virtual_time += used

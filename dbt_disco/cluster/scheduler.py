@@ -19,8 +19,10 @@ from dbt_disco.cluster.task import End, Task, TaskState
 
 QUANTUM: Final = 10_000_000
 """Nanoseconds after which a task has to let others go first, if there are any."""
-GRANULARITY: Final = 2_000_000
+GRANULARITY: Final = 1_000_000
 """Nanoseconds that a task has at least before one that has become ready preempts it."""
+_PATIENCE: Final = 4_000_000
+"""The same for one that comes from idling: it will mostly idle again before that, and setting a timer costs, too."""
 _FOR_EVER: Final = 1 << 62
 
 
@@ -144,11 +146,12 @@ class Scheduler:
         """Take back the task that a processor has run, if any, and give it the next one; None if it may sleep."""
         now = monotonic_ns()
         with self._lock:
+            processor.is_asleep = False
             if done is not None:
                 self._take_back(processor, done)
-            self._wake_sleepers(processor, now)
-            task = self._choose(processor)
-            processor.current = task
+            if processor.sleepers:
+                self._wake_sleepers(processor, now)
+            task = processor.current = self._choose(processor) if self._ready else None
             if task is not None:
                 self._give(processor, task, now)
             elif not self.is_closed:
@@ -236,6 +239,7 @@ class Scheduler:
         return best
 
     def _give(self, processor: Processor, task: Task, now: int) -> None:
+        granularity = _PATIENCE if task.virtual_machine.is_waiting else GRANULARITY
         task.state = TaskState.RUNNING
         task.slices += 1
         if task.last_processor != processor.number:
@@ -250,7 +254,7 @@ class Scheduler:
             self._share_out(processor)
         first = self._first_deadline(processor)
         if first is not None:
-            latest = min(latest, max(first, now + GRANULARITY))
+            latest = min(latest, max(first, now + granularity))
         if latest < _FOR_EVER:
             processor.preempt_at(latest, now)
 

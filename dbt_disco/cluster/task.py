@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ctypes import addressof
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -39,6 +40,7 @@ class Task:
         assert virtual_machine.configuration.clock == "host" and isinstance(vcpu, SystemVcpu)
         self.virtual_machine: Final = virtual_machine
         self.vcpu: Final[SystemVcpu] = vcpu
+        self.state_address: Final = addressof(vcpu.state)
         self.home_node: Final = home_node
         self.when_ended: Final = when_ended
         self.state = TaskState.NEW

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from runtime.native_code import load_routine
 from runtime.signal_actions import SignalActions
-from translator.state import OFFSET, CpuState
+from translator.state import OFFSET
 
 if TYPE_CHECKING:
     from runtime.native_code import NativeCode
@@ -82,9 +82,9 @@ class PreemptionTimer:
         self._setting = (ctypes.c_int64 * 4)()
         self._setting_at = ctypes.addressof(self._setting)
 
-    def runs(self, state: CpuState | None) -> None:
-        """From now on the thread runs the vCPU of that state (None: none, and the timer does nothing)."""
-        self._running.value = 0 if state is None else ctypes.addressof(state)
+    def runs(self, state_address: int) -> None:
+        """From now on the thread runs the vCPU whose state is there (0: none, and the timer does nothing)."""
+        self._running.value = state_address
 
     def set(self, time: int) -> None:
         """Expire at a time of `time.monotonic_ns`, instead of any other; on any thread, one at a time."""

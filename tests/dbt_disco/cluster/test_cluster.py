@@ -289,3 +289,22 @@ def test_only_virtual_machines_under_the_hosts_clock(echo: Path) -> None:
     )
     with pytest.raises(ValueError, match="host's clock"), running([wrong]):
         pass
+
+
+def test_a_processor_that_a_deadline_has_woken_does_not_count_as_asleep(tmp_path: Path, echo: Path) -> None:
+    waits_once = (
+        "ori r9, r0, 0x8000",
+        "mtc0.status r9",
+        "mfc0.count r8",
+        "lui r10, 0x0010",
+        "addu r8, r8, r10",
+        "mtc0.compare r8",
+        "wait",
+        *ENDLESS["a branch to itself"],
+    )
+    kernel = image(tmp_path, "waits", *waits_once)
+    machine = MachineConfiguration(1, 1, 64 << 20)
+    with running([member("echo", echo), member("vm", kernel)], machine) as cluster:
+        wait_until(lambda: cluster.members["vm"].processor_time() > 50_000_000, "spinning")
+        cluster.members["echo"].console.type(b"x")
+        wait_for_output(cluster.members["echo"], b"x")
