@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dbt_disco.commands.boot import DEBIAN_COMMAND_LINE
+from dbt_disco.debian.boot_configuration import DEBIAN_COMMAND_LINE
 from dbt_disco.debian.guest_files import GuestFiles
 from dbt_disco.disks.block_backend import SECTOR_SIZE, Delivery
 from dbt_disco.disks.cached_image import CachedImage, DeliveredSectors
