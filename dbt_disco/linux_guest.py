@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dbt_disco.engine import make_vcpu, native_vcpu
 from dbt_disco.linux.confinement import import_late_modules
+from dbt_disco.linux.host_environment import host_environment
 from dbt_disco.linux.load_error import LoadError
 from dbt_disco.linux.loader import load_program
 from dbt_disco.linux.process import LinuxProcess
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from dbt_disco.linux.vcpu import Vcpu as PersonalityVcpu
     from translator.state import CpuState
 
-_LIMITS: Final = {errno.EFBIG: "-f", errno.EMFILE: "-n"}
+_LIMITS: Final = {errno.ENOMEM: "-v", errno.EFBIG: "-f", errno.EMFILE: "-n"}
 """Error → the shell's name of the limit that may be the reason."""
 
 
@@ -64,8 +65,10 @@ class LinuxGuest:
             signals = host_signals(use_cache=use_cache)
             self._reserve = DescriptorReserve()
         except OSError as error:
-            limit = _LIMITS.get(error.errno or 0, "-v")
+            limit = _LIMITS.get(error.errno or 0)
             reason = f"no room for its address space: {error.strerror}; see ulimit {limit}"
+            if limit is None:
+                reason = f"cannot be loaded: {error.strerror or error}"
             raise LoadError(program, reason) from None
         self.observed = observer(self.vcpu) if observer else self.vcpu
         """What the process runs on: the vCPU, or what the observer has put before it."""
@@ -102,7 +105,7 @@ class LinuxGuest:
 
 def guest_environment(changes: Sequence[str]) -> list[bytes]:
     """The host's environment with `NAME=value` set and `NAME` alone removed."""
-    variables = dict(os.environb)
+    variables = host_environment()
     for change in changes:
         name, separator, value = os.fsencode(change).partition(b"=")
         if separator:

@@ -11,6 +11,7 @@ from dbt_disco.linux import initial_stack
 from dbt_disco.linux.elf_image import ElfImage, Segment, open_program, read_elf_image
 from dbt_disco.linux.guest_memory import GuestMemory
 from dbt_disco.linux.guest_stack import STACK_GUARD, STACK_ROOM
+from dbt_disco.linux.host_environment import host_environment
 from dbt_disco.linux.initial_stack import InitialStack
 from dbt_disco.linux.load_error import LoadError
 from dbt_disco.linux.memory_usage import STACK
@@ -59,7 +60,7 @@ def load_program(
     path = name if os.path.exists(name) or not name else root.resolve_program(name)
     guest_arguments = tuple(map(os.fsencode, arguments)) or (name,)
     if environment is None:
-        environment = [key + b"=" + value for key, value in os.environb.items()]
+        environment = [key + b"=" + value for key, value in host_environment().items()]
     guest_environment = tuple(map(os.fsencode, environment))
     try:
         return _load(space, path, name, guest_arguments, guest_environment, root)

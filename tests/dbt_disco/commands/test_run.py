@@ -102,6 +102,15 @@ def test_environment(debian_like_env: Path) -> None:
     assert "GONE" not in variables
 
 
+@pytest.mark.parametrize("given", [{}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}])
+def test_what_python_adds_to_the_environment_is_not_the_guests(
+    debian_like_env: Path, given: dict[str, str]
+) -> None:
+    """In the C locale, Python sets LC_CTYPE."""
+    done = command("run", debian_like_env, env=given)
+    assert dict(line.split("=", 1) for line in done.output.splitlines()) == given
+
+
 @pytest.fixture
 def debian_like_env(tmp_path: Path) -> Path:
     """A guest that prints its environment: the same loop as that over the arguments, from behind argv."""
