@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from dbt_disco.cluster.socket_file import refuse_if_alive
 from dbt_disco.command_error import CommandError
 
 READY_VARIABLE: Final = "DBT_DISCO_READY_DESCRIPTOR"
@@ -17,6 +18,7 @@ _LAST_WORDS: Final = 4096
 
 def detach(file: Path, path: Path, log: Path) -> int:
     """Start `cluster up` in the background; its process number when it answers. CommandError if it does not."""
+    refuse_if_alive(path)
     ready, said_ready = os.pipe()
     command = [sys.executable, "-m", "dbt_disco", "cluster", "up", str(file.absolute())]
     try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
-import stat
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +14,7 @@ from dbt_disco.cluster.commands import Commands
 from dbt_disco.cluster.connection import Connection
 from dbt_disco.cluster.member import Member
 from dbt_disco.cluster.protocol import GREETING, VERSION, event
-from dbt_disco.command_error import CommandError
+from dbt_disco.cluster.socket_file import listen
 
 _COLLECTING_TIME: Final = 0.005
 """Seconds that consoles' output is collected before it is sent."""
@@ -110,35 +108,3 @@ class Server:
         self._changed.discard(member)
         for connection in self._connections:
             connection.console_changed(member)
-
-
-def listen(path: Path) -> socket.socket:
-    """A socket for its owner alone. A file that a server which is gone has left is taken away."""
-    if _is_alive(path):
-        raise CommandError(
-            f"{path}: another cluster answers there; `dbt-disco cluster down`, or another name"
-        )
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(path.lstat().st_mode):
-                path.unlink()
-        listener.bind(str(path))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise CommandError(f"{path}: {error.strerror or error}; give another --socket FILE") from error
-    finally:
-        os.umask(before)
-    listener.setblocking(False)
-    return listener
-
-
-def _is_alive(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        try:
-            client.connect(str(path))
-        except OSError:
-            return False
-    return True

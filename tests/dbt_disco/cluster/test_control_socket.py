@@ -19,6 +19,7 @@ from dbt_disco.cluster.cluster import Cluster
 from dbt_disco.cluster.member import MemberState
 from dbt_disco.cluster.protocol import LONGEST_LINE, packed, unpacked
 from dbt_disco.cluster.server import Server
+from dbt_disco.cluster.socket_file import listen
 from dbt_disco.command_error import CommandError
 from tests.dbt_disco.cluster.clusters import member, running, wait_for_state, wait_until
 from tests.dbt_disco.virtual_machine.bare_programs import ECHO, ENDLESS, raw_image
@@ -204,8 +205,6 @@ def test_clients_that_vanish_or_do_not_read_harm_nobody(path: Path) -> None:
 
 
 def test_only_one_server_at_a_socket_but_one_that_was_killed_leaves_room(path: Path, tmp_path: Path) -> None:
-    from dbt_disco.cluster.server import listen
-
     with pytest.raises(CommandError, match="another cluster answers there"):
         listen(path)
     left = tmp_path / "left"
