@@ -181,7 +181,7 @@ def test_two_debian_guests_beside_each_other(cluster: Command, tmp_path: Path, d
     assert cluster("up", file, "--detach").returncode == 0
     deadline = time.monotonic() + 120
     for vm in ("d-1", "d-2"):
-        while "root@debian:~# " not in (shown := cluster("console", vm, "--log").stdout):
+        while "root@debian:~#" not in (shown := cluster("console", vm, "--log").stdout):
             assert time.monotonic() < deadline, shown
             time.sleep(0.5)
     assert cluster("audit").stdout == "everything agrees\n"
