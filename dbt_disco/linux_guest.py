@@ -15,7 +15,7 @@ from dbt_disco.linux.loader import load_program
 from dbt_disco.linux.process import LinuxProcess
 from dbt_disco.linux.signal_source import HostSignalSource, SignalSource
 from runtime.address_space import AddressSpace
-from runtime.host_descriptors import DescriptorReserve
+from runtime.host_descriptors import descriptor_reserve
 from runtime.host_signals import host_signals
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class LinuxGuest:
                 **{"program_key": os.path.realpath(program), **native_options},
             )
             signals = host_signals(use_cache=use_cache)
-            self._reserve = DescriptorReserve()
+            descriptor_reserve()
         except OSError as error:
             limit = _LIMITS.get(error.errno or 0)
             reason = f"no room for its address space: {error.strerror}; see ulimit {limit}"
@@ -85,12 +85,12 @@ class LinuxGuest:
         )
 
     def _prepare_for_confinement(self) -> None:
-        self._reserve.release()
+        descriptor_reserve().release()
         import_late_modules()
         native = native_vcpu(self.vcpu)
         if native is not None:
             native.translations.prepare()
-        self._reserve.fill()
+        descriptor_reserve().fill()
 
     def run(self) -> ExitStatus:
         """Run to the end of the process, which gets this process's signals meanwhile."""
@@ -98,7 +98,6 @@ class LinuxGuest:
 
     def close(self) -> None:
         """Give everything back to the host."""
-        self._reserve.close()
         self.vcpu.close()
         self.space.close()
 

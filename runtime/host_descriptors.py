@@ -10,6 +10,7 @@ import fcntl
 import os
 import resource
 from contextlib import suppress
+from functools import cache
 from typing import Final
 
 own_descriptors: Final[set[int]] = set()
@@ -57,10 +58,11 @@ class DescriptorReserve:
         while self._others:
             close_own(self._others.pop())
 
-    def close(self) -> None:
-        """Give all of them free."""
-        self.release()
-        close_own(self._first)
+
+@cache
+def descriptor_reserve() -> DescriptorReserve:
+    """This process's."""
+    return DescriptorReserve()
 
 
 def close_own(fd: int) -> None:

@@ -141,3 +141,13 @@ def test_the_example_in_the_package(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert "exit_code=0" in done.stdout
     assert done.stdout.endswith("42\n")
+
+
+def test_many_programs_that_nobody_closes_take_few_descriptors() -> None:
+    """One each, for its memory; the others the process has once."""
+    programs = [dbt_disco.load(HELLO, engine="interpreter")]
+    before = len(os.listdir("/proc/self/fd"))
+    programs += [dbt_disco.load(HELLO, engine="interpreter") for _ in range(10)]
+    assert len(os.listdir("/proc/self/fd")) <= before + 10
+    for program in programs:
+        program.close()
