@@ -90,10 +90,14 @@ def _sector_count(path: Path, descriptor: int) -> int:
     if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
         raise DiskError(f"{path}: neither a file nor a block device")
     size = os.lseek(descriptor, 0, os.SEEK_END)
-    if size == 0 or size % SECTOR_SIZE:
-        reason = "is empty" if size == 0 else f"has {size} bytes, not a multiple of {SECTOR_SIZE}"
+    if size == 0:
         raise DiskError(
-            f"{path}: the image {reason}; `truncate --size=%{SECTOR_SIZE}` or a right copy mends it"
+            f"{path}: the image is empty; `truncate --size=64M` makes it a blank disk of that size"
+        )
+    if size % SECTOR_SIZE:
+        raise DiskError(
+            f"{path}: the image has {size} bytes, not a multiple of {SECTOR_SIZE}; "
+            f"`truncate --size=%{SECTOR_SIZE}` or a right copy mends it"
         )
     return size // SECTOR_SIZE
 

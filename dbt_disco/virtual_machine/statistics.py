@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-from time import monotonic_ns
 from typing import Any, Final
 
 from dbt_disco.virtual_machine.instruction_surroundings import InstructionSurroundings
@@ -24,7 +23,7 @@ def measure(virtual_machine: VirtualMachine, start_up: float | None = None) -> d
     vcpu, memory = virtual_machine.vcpu, virtual_machine.memory
     state, configuration = vcpu.state, virtual_machine.configuration
     surroundings = virtual_machine.surroundings
-    run_seconds = (monotonic_ns() - virtual_machine.started) / _NANOSECONDS
+    run_seconds = virtual_machine.run_time / _NANOSECONDS
     skipped = surroundings.skipped if isinstance(surroundings, InstructionSurroundings) else 0
     statistics: dict[str, Any] = {
         "engine": configuration.engine,

@@ -74,6 +74,8 @@ class VirtualMachine:
         self.virtio: Final[list[VirtioMmio]] = []
         self.started = monotonic_ns()
         """When `run` was called, in terms of `time.monotonic_ns`."""
+        self._stood_still = 0
+        self._still_since: int | None = None
         self.is_waiting = False
         """Whether the guest executes a `wait`."""
         self.waits_for_timer = False
@@ -261,10 +263,18 @@ class VirtualMachine:
 
     def pause(self, meanwhile: Callable[[], None]) -> None:
         """Do something while the guest's time stands still; on the vCPU's thread, outside `SystemVcpu.run`."""
-        before = monotonic_ns()
+        before = self._still_since = monotonic_ns()
         meanwhile()
         duration = monotonic_ns() - before
+        self._stood_still += duration
+        self._still_since = None
         self.surroundings.paused(duration)
+
+    @property
+    def run_time(self) -> int:
+        """Nanoseconds since `run` was called, without those of `pause`."""
+        until = monotonic_ns() if self._still_since is None else self._still_since
+        return until - self.started - self._stood_still
 
     def _begin_wait(self) -> None:
         """The `wait` at pc lasts until an unmasked interrupt is pending."""

@@ -27,12 +27,18 @@ INFORMATION: Final[dict[str, tuple[str, Callable[[VirtualMachine], str]]]] = {
 
 _CONTINUE: Final = ("continue", "cont", "c")
 _QUIT: Final = ("quit", "q")
+_MEANT_BY_KEY: Final[dict[escape_keys.Command | None, str]] = {
+    escape_keys.Command.MONITOR: "continue",
+    escape_keys.Command.LEAVE: "quit",
+    escape_keys.Command.HELP: "help",
+}
+"""What a key behind Ctrl-A says at the prompt, which it leaves the way it came."""
 _HELP_TEXT: Final = "".join(
     f"{command:16}{what}\n"
     for command, what in (
         *((f"info {name}", what) for name, (what, _) in INFORMATION.items()),
-        ("continue", "go on with the guest (as Ctrl-D does)"),
-        ("quit", "stop the virtual machine"),
+        ("continue", "go on with the guest (also Ctrl-D or Ctrl-A c)"),
+        ("quit", "stop the virtual machine (also Ctrl-A x)"),
         ("help", "show this"),
     )
 )
@@ -64,17 +70,26 @@ class MonitorPrompt:
     def _read_line(self) -> str | None:
         """What has been typed; None at the end of input, or when the virtual machine is stopped from outside."""
         _say(_PROMPT)
-        descriptor = self._terminal.descriptor
-        if not self._virtual_machine.surroundings.descriptors.wait_for(descriptor, select.POLLIN):
-            return None
-        try:
-            data = os.read(descriptor, READ_SIZE)
-        except OSError:  # the terminal is gone
-            return None
+        data = self._read(READ_SIZE)
+        if data.endswith(bytes((escape_keys.ESCAPE,))):
+            with self._terminal.single_keys():
+                key = self._read(1)
+            _say("\n")
+            return _MEANT_BY_KEY.get(escape_keys.KEYS.get(chr(key[0])), "") if key else None
         if data.endswith(CANCEL):
             _say("\n")
             return ""
         return data.decode(errors="replace") if data else None
+
+    def _read(self, size: int) -> bytes:
+        """What has been typed; nothing at the end of input, or when the virtual machine is stopped from outside."""
+        descriptor = self._terminal.descriptor
+        if not self._virtual_machine.surroundings.descriptors.wait_for(descriptor, select.POLLIN):
+            return b""
+        try:
+            return os.read(descriptor, size)
+        except OSError:  # the terminal is gone
+            return b""
 
     def _obey(self, words: list[str]) -> bool:
         """False if the guest is to go on, or never will."""

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from dbt_disco.virtual_machine.console.escape_keys import ESCAPE
+
 _INPUT, _OUTPUT, _CONTROL, _LOCAL, _IN_SPEED, _OUT_SPEED, _CHARACTERS = range(7)
 _RAW_INPUT_OFF: Final = (
     termios.IGNBRK
@@ -43,17 +45,29 @@ class Terminal:
 
     @contextmanager
     def edited_lines(self) -> Iterator[None]:
-        """Inside, a read gives an edited line; no key sends a signal, and Ctrl-C ends the line."""
+        """Inside, a read gives an edited line; no key sends a signal, and Ctrl-C and Ctrl-A end the line."""
         assert self._original is not None
         settings = [*self._original[:_CHARACTERS], [*self._original[_CHARACTERS]]]
         settings[_INPUT] |= termios.ICRNL
         settings[_LOCAL] = (settings[_LOCAL] | termios.ICANON | termios.ECHO | termios.ECHOE) & ~termios.ISIG
         settings[_CHARACTERS][termios.VEOL] = CANCEL
+        settings[_CHARACTERS][termios.VEOL2] = bytes((ESCAPE,))
+        settings[_LOCAL] |= termios.IEXTEN  # without which there is no second end of line
         self._set(settings)
         try:
             yield
         finally:
             self._set_raw()
+
+    @contextmanager
+    def single_keys(self) -> Iterator[None]:
+        """Within `edited_lines`: a read gives a key at once."""
+        edited = termios.tcgetattr(self.descriptor)
+        self._set_raw()
+        try:
+            yield
+        finally:
+            self._set(edited)
 
     def suspend(self) -> None:
         """Stop this process as Ctrl-Z does others; returns when it is continued."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -298,7 +299,31 @@ def test_prompt(program: Program) -> None:
         session.wait_until_raw()
         session.type("\x01c")
         session.wait_for(PROMPT)
+        session.type("half a line\x01c")  # as does what led here
+        session.wait_until_raw()
+        session.type("c")
+        session.wait_for("\nc")
+        session.type("\x01c")
+        session.wait_for(PROMPT)
         session.type("quit\n")
+        assert session.end() == 3
+        assert session.settings() == session.settings_before
+
+
+def test_keys_at_the_prompt(program: Program) -> None:
+    with TerminalSession(("boot", "--kernel", program(*ECHO))) as session:
+        session.wait_until_raw()
+        session.type("\x01c")
+        session.wait_for(PROMPT)
+        session.type("\x01h")
+        assert "info registers" in session.wait_for(PROMPT)
+        session.type("\x01?")
+        assert "info registers" in session.wait_for(PROMPT)
+        session.type("\x01#")  # not a key
+        assert "info" not in session.wait_for(PROMPT)
+        session.type("\x01")
+        time.sleep(0.1)
+        session.type("x")
         assert session.end() == 3
         assert session.settings() == session.settings_before
 
@@ -354,7 +379,7 @@ def test_stats_as_text() -> None:
     assert done.output == "Hello from bare metal.\n"
     rows = dict(line.rsplit(maxsplit=1) for line in done.errors.splitlines()[1:])
     assert int(rows["instructions"].replace(",", "")) > 100
-    assert int(rows["exits: device"]) > 20
+    assert int(rows["device accesses in native code"]) > 20
 
 
 @pytest.mark.parametrize("engine", ["auto", "interpreter", "translator"])
@@ -382,6 +407,25 @@ def test_stats_of_idling(program: Program) -> None:
         guest.stdin.close()
         seconds = json.loads(guest.stderr.read())["seconds"]
         assert 0.4 < seconds["idle"] < seconds["run"]
+
+
+def test_time_at_the_prompt_is_not_the_guests(program: Program) -> None:
+    with TerminalSession(("boot", "--kernel", program(*ECHO), "--stats")) as session:
+        session.wait_until_raw()
+        session.type("\x01c")
+        session.wait_for(PROMPT)
+        time.sleep(3)
+        session.type("info vm\n")
+        assert seconds_of_running(session.wait_for(PROMPT)) < 2
+        session.type("quit\n")
+        assert session.end() == 3
+        assert seconds_of_running(session.screen[session.screen.rindex("stopped") :]) < 2
+
+
+def seconds_of_running(statistics: str) -> float:
+    found = re.search(r"^seconds that it ran +(\S+)", statistics, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
 
 
 # Options.
@@ -446,19 +490,19 @@ def test_a_disk_in_use(program: Program, tmp_path: Path) -> None:
         ((), 2, "give --kernel FILE"),
         (("fedora",), 2, "invalid choice: 'fedora'"),
         (("--dir", "x", "--kernel", HELLO), 2, "boot debian"),
-        (("debian", "--dir", "/nonexistent"), 1, "fetch debian --dir /nonexistent"),
-        (("--kernel", "/nonexistent"), 1, "/nonexistent: No such file"),
+        (("debian", "--dir", "MISSING"), 1, "fetch debian --dir "),
+        (("--kernel", "MISSING"), 1, "/MISSING: No such file"),
         (("--kernel", "/"), 1, "a directory"),
         (("--kernel", "/dev/zero"), 1, "not a regular file"),
         (("--kernel", "/bin/sh"), 1, "not for MIPS"),
-        (("--kernel", HELLO, "--initrd", "/nonexistent"), 1, "/nonexistent: No such file"),
+        (("--kernel", HELLO, "--initrd", "MISSING"), 1, "/MISSING: No such file"),
         (("--kernel", HELLO, "--initrd", "BIG"), 1, "more --memory"),
         (("--kernel", HELLO, "--append", "a\nb"), 1, "printable ASCII"),
         (("--kernel", HELLO, "--append", "x" * 5000), 1, "shorten it"),
         (("--kernel", HELLO, "-m", "much"), 2, "K, M or G"),
         (("--kernel", HELLO, "-m", "0"), 1, "memory size"),
         (("--kernel", HELLO, "-m", "100G"), 1, "at most"),
-        (("--kernel", HELLO, "--drive", "file=/nonexistent"), 1, "/nonexistent: No such file"),
+        (("--kernel", HELLO, "--drive", "file=MISSING"), 1, "/MISSING: No such file"),
         (("--kernel", HELLO, "--drive", "nonsense"), 2, "--drive nonsense"),
         (("--kernel", HELLO, "--drive", "file=UNALIGNED"), 1, "not a multiple of 512"),
         (
@@ -471,7 +515,7 @@ def test_a_disk_in_use(program: Program, tmp_path: Path) -> None:
         (("--kernel", HELLO, "--net", "tap"), 2, "none, or user"),
         (("--kernel", HELLO, "--net", "user,hostfwd=tcp:22-22"), 2, "ADDRESS"),
         (("--kernel", HELLO, "--serial", "nowhere"), 2, "stdio, file:FILE"),
-        (("--kernel", HELLO, "--serial", "file:/nonexistent/x"), 1, "No such file"),
+        (("--kernel", HELLO, "--serial", "file:MISSING/x"), 1, "No such file"),
         (("--kernel", HELLO, "--virtio-console", "stdio"), 2, "only one"),
         (("--kernel", HELLO, "--cpu", "R3000"), 2, "invalid choice"),
         (("--kernel", HELLO, "--engine", "reference", "--clock", "host"), 1, "--clock instructions"),
@@ -481,7 +525,7 @@ def test_bad_input(tmp_path: Path, words: tuple[object, ...], status: int, part:
     for name, size in (("BIG", 8 << 20), ("UNALIGNED", 1000)):
         with open(tmp_path / name, "wb") as file:
             file.truncate(size)
-    given = [str(word).replace("BIG", str(tmp_path / "BIG")) for word in words]
-    done = boot(*(word.replace("UNALIGNED", str(tmp_path / "UNALIGNED")) for word in given))
+    given = [re.sub("BIG|UNALIGNED|MISSING", rf"{tmp_path}/\g<0>", str(word)) for word in words]
+    done = boot(*given)
     assert (done.status, done.output) == (status, "")
     assert part in done.error_line()

@@ -74,7 +74,7 @@ def test_missing_and_damaged_files(tmp_path: Path) -> None:
     assert "Is a directory" in error(tmp_path)
     image = tmp_path / "image"
     image.write_bytes(b"")
-    assert error(image).startswith(f"{image}: the image is empty")
+    assert error(image).startswith(f"{image}: the image is empty; `truncate --size=64M`")
     image.write_bytes(bytes(1000))
     assert error(image).startswith(f"{image}: the image has 1000 bytes, not a multiple of 512")
     assert "neither a file nor a block device" in error(Path("/dev/null"))

@@ -86,6 +86,18 @@ def test_files_behind_it_are_used_only_if_trusted(
     assert contents(Drive(top, format="qcow2")) == CONTENTS[::-1]
 
 
+def test_an_image_that_was_cut_off_is_not_taken_for_zeros(
+    image: Path, qemu_img: Callable[..., None], tmp_path: Path
+) -> None:
+    """Not even where it is behind another one."""
+    top = tmp_path / "top.qcow2"
+    qemu_img("create", "-f", "qcow2", "-b", image, "-F", "qcow2", top)
+    os.truncate(image, 3000)
+    for drive in (Drive(image), Drive(top, format="qcow2")):
+        with pytest.raises(DiskError, match=r"image\.qcow2: .*the image is damaged"):
+            drive.open("test")
+
+
 def test_errors(image: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     with pytest.raises(DiskError, match="mode=exclusive needs a raw image"):
         Drive(image, SharingMode.EXCLUSIVE).open("test")
