@@ -11,6 +11,7 @@ from dbt_disco.devices.virtio.driver_error import DriverError
 from dbt_disco.devices.virtio.virtio_device import VirtioDevice
 from dbt_disco.devices.virtio.virtqueue import Virtqueue
 from dbt_disco.disks.block_backend import SECTOR_SIZE, SERIAL_LENGTH, BlockBackend, Delivery
+from runtime.system.machine_memory import OutOfMachineMemory
 
 QUEUE_SIZE: Final = 256
 SEGMENT_MAX: Final = QUEUE_SIZE - 2
@@ -162,6 +163,8 @@ class BlockDevice(VirtioDevice):
             result = Result.OK
         except _Refused as refused:
             written, result = 0, refused.result
+        except OutOfMachineMemory:  # no fault of the disk's, and the guest could not mend it
+            raise
         except OSError:
             written, result = 0, Result.IOERR
         chain.write(room, bytes([result]))

@@ -108,6 +108,19 @@ def test_one_that_is_nothing_but_noise_can_be_stopped(machine: Machine, disk: Pa
         guest.close()
 
 
+def test_a_read_for_which_the_machine_has_no_memory_ends_the_reader(disk: Path) -> None:
+    """It is no input/output error, which the guest would think was the disk's."""
+    machine = Machine(2 << 20)
+    guest = start(machine, disk, "vm", "checksum")
+    outcome = guest.join(TIMEOUT)
+    assert outcome.ending is Ending.FAILED
+    assert outcome.reason.startswith("the machine's 3 MB are all in use")
+    assert "error" not in guest.console.text()
+    machine.audit([guest.virtual_machine])
+    guest.close()
+    machine.close()
+
+
 def test_nobody_finds_what_another_has_left(disk: Path) -> None:
     """In all memory it gets, also of one that has died, and in all sectors of the disk."""
     machine = Machine(40 << 20)  # two and a half of them
