@@ -17,6 +17,7 @@ from dbt_disco.process_end import die_by_signal, flush_output
 from dbt_disco.standard_streams import replace_closed
 
 COMMANDS: Final = {
+    "demo": "show in a minute what this is about",
     "run": "run a MIPS Linux program",
     "dump": "show the code a program is translated to",
     "bench": "run the benchmark programs under several engines and compare",

@@ -21,10 +21,23 @@ def test_set_up_takes_two_commands() -> None:
     lines = [line.strip() for block in BLOCKS for line in block.splitlines()]
     set_up = [line for line in lines if line.startswith("python3 -m venv")]
     assert len(set_up) == 2
-    assert "dbt-disco run " in set_up[0]
+    assert set_up[0].endswith("/dbt-disco demo")
     assert "pytest" in set_up[1]
-    guest = set_up[0].split()[-1]
-    assert (REPOSITORY / guest).is_file()
+
+
+def test_the_guest_shown_after_the_demo_runs() -> None:
+    (line,) = (
+        line.strip()
+        for block in BLOCKS
+        for line in block.splitlines()
+        if "dbt_disco/embedded/" in line and "bin/" in line
+    )
+    words = line.split()
+    assert words[:2] == [".venv/bin/dbt-disco", "run"]
+    done = subprocess.run(
+        [sys.executable, "-m", "dbt_disco", *words[1:]], cwd=REPOSITORY, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("line", COMMANDS)

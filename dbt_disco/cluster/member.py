@@ -163,7 +163,7 @@ class Member:
 
     def _end(self, end: End) -> float | None:
         failed = isinstance(end, Exception) or end.ending is Ending.FAILED
-        reason = _reason(end)
+        reason = reason_of(end)
         wants = self.configuration.restart
         unsuccessful = failed or (isinstance(end, Outcome) and end.status != 0)
         again = wants is Restart.ALWAYS or (wants is Restart.ON_FAILURE and unsuccessful)
@@ -184,7 +184,7 @@ class Member:
         self._observer.state_changed(self, reason)
 
 
-def _reason(end: End) -> str:
+def reason_of(end: End) -> str:
     """One line that says how it came to its end."""
     if isinstance(end, Outcome):
         status = f", status {end.status}" if end.status else ""

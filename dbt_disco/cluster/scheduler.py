@@ -162,7 +162,7 @@ class Scheduler:
     def end(self, task: Task, end: End) -> None:
         """A running task will not run any more."""
         with self._lock:
-            task.state = TaskState.ENDED
+            task.end, task.state = end, TaskState.ENDED
         task.when_ended(end)
 
     # With the lock.

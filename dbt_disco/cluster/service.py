@@ -19,7 +19,7 @@ from dbt_disco.cluster.processor import TIMER_SIGNALS
 from dbt_disco.cluster.server import Server
 
 _log: Final = logging.getLogger("dbt_disco.cluster")
-_SWITCH_INTERVAL: Final = 0.0005
+SWITCH_INTERVAL: Final = 0.0005
 """Seconds that a thread has Python to itself while others want it: processors' threads need it for moments only."""
 _STOPPING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 _LOOK: Final = 0.25
@@ -38,7 +38,7 @@ def serve(
     `ends_by_itself`: also when no virtual machine runs any more. `ready` is called when the socket answers.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, TIMER_SIGNALS)
-    sys.setswitchinterval(_SWITCH_INTERVAL)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     return asyncio.run(_serve(configuration, path, ends_by_itself, ready))
 
 

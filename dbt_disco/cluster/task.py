@@ -59,6 +59,8 @@ class Task:
         """How often it has become IDLE, which tells whether a note of its deadline is out of date."""
         self.holds = 0
         """So many want it to stand still: it is given no processor."""
+        self.end: End | None = None
+        """ENDED: how."""
         self.at_safe_point = False
         """RUNNING: its thread is within `Scheduler.hold`, where its tables may be changed by others."""
 
