@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
+from runtime.flat_array import words_in_use
 from runtime.system.machine_memory import MachineMemory
 from runtime.system.page_routines import EntryList
 from runtime.system.physical_memory import PhysicalMemory
@@ -71,6 +72,7 @@ def _disagreements(
     yield from _free_lists(machine)
     for tenant in tenants:
         yield from _writable(machine, tenant.memory, uses)
+        yield from _code(tenant.memory)
         if tenant.tables is not None:
             yield from _tables(machine, tenant.memory, tenant.tables)
 
@@ -140,6 +142,20 @@ def _writable(machine: MachineMemory, memory: PhysicalMemory, uses: Counter[int]
         page = memory.machine_page(frame)
         if memory.pmap[frame] & PMAP_WRITABLE and uses[page] > 1:
             yield f"physical page {frame:#x} of {memory.number} is writable, and machine page {page} shared"
+
+
+def _code(memory: PhysicalMemory) -> Iterator[str]:
+    """Something is derived only from pages that are mapped, and it is known where."""
+    frames: dict[int, set[int]] = {}
+    for frame in memory.frames():
+        frames.setdefault(memory.machine_page(frame), set()).add(frame)
+    for page, flags in words_in_use(memory.decoded.flags):
+        mapped = frames.get(page, set())
+        if not mapped:
+            yield f"{memory.number} keeps code of machine page {page}, which it has no more"
+        elif flags & MACHINE_CODE and memory.frames_of_code(page) != mapped:
+            noted = sorted(memory.frames_of_code(page))
+            yield f"{memory.number} has code of machine page {page} at {sorted(mapped)}, and knows of {noted}"
 
 
 def _tables(machine: MachineMemory, memory: PhysicalMemory, tables: TranslationTables) -> Iterator[str]:

@@ -123,6 +123,10 @@ class MachineMemory:
         """Pages of a node in use."""
         return int(self.map.untouched[node] - self.map.free[node])
 
+    def has_free(self, node: int) -> bool:
+        """Whether a node has a page that nobody uses."""
+        return self.allocated_on(node) < int(self.map.node_pages)
+
     def node_of(self, page: int) -> int:
         """The node that a page is on."""
         return int(page // self.map.node_pages)

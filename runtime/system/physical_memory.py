@@ -151,6 +151,16 @@ class PhysicalMemory:
         with self.machine.lock:
             return self._map(frame, entries, first, count, Option(0))
 
+    def may_store(self, frame: int) -> bool:
+        """Whether a physical page may be stored to as it is mapped now."""
+        return bool(self.pmap[frame] & PMAP_WRITABLE)
+
+    def move_mapping(self, frame: int, machine_page: int) -> None:
+        """Map a copy of what is mapped now instead of it, as writable; the caller uses the copy, too."""
+        options = Option.WRITABLE if self.may_store(frame) else Option(0)
+        with self.machine.lock:
+            self._map(frame, (ctypes.c_uint32 * 1)(machine_page + 1), 0, 1, options)
+
     def make_writable(self, frame: int) -> None:
         """Before a store: a page of the virtual machine's own, without decoded code."""
         self.touch(frame)
@@ -177,17 +187,26 @@ class PhysicalMemory:
 
     def mark_code(self, frame: int) -> None:
         """Before the first instruction of a page is decoded."""
-        page = self.machine.page_at(self.pmap[frame] & ~_OFFSET_MASK)
-        self.decoded.mark_code(page)
-        self._frame_of_code.setdefault(page, set()).add(frame)
-        self.zap(frame)
+        self.mark_code_of_machine_page(self.machine.page_at(self.pmap[frame] & ~_OFFSET_MASK), frame)
 
-    def mark_code_of_machine_page(self, machine_page: int) -> None:
-        """The same for a page that is known by its machine page: one that code runs in."""
-        with self.machine.lock:
-            frames = [frame for number, frame in self.machine.places(machine_page) if number == self.number]
-        for frame in frames:
-            self.mark_code(frame)
+    def mark_code_of_machine_page(self, machine_page: int, frame: int | None = None) -> None:
+        """The same for a page that is known by its machine page: one that code runs in.
+
+        `frame` is a physical page that it is mapped at, if one is known.
+        """
+        self.decoded.mark_code(machine_page)
+        if frame is not None and self.machine.users[machine_page] == 1:
+            frames = {frame}
+        else:
+            with self.machine.lock:
+                frames = {at for number, at in self.machine.places(machine_page) if number == self.number}
+        self._frame_of_code[machine_page] = frames
+        for at in frames:
+            self.zap(at)
+
+    def frames_of_code(self, machine_page: int) -> set[int]:
+        """Where a machine page with decoded code is mapped, as far as is known."""
+        return self._frame_of_code.get(machine_page, set())
 
     def forget_code(self, machine_page: int) -> None:
         """Drop what was derived from the code of a machine page."""

@@ -26,6 +26,7 @@ from runtime.addresses import MACHINE_PAGE_SIZE
 from runtime.system.auditor import Tenant, audit
 from runtime.system.cpu_model import CPU_MODELS
 from runtime.system.machine_memory import MachineMemory, OutOfMachineMemory
+from runtime.system.page_moves import PageMoves
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.vcpu import SystemVcpu
 from tests.conformance.assembler import assemble
@@ -39,6 +40,8 @@ MACHINE_PAGES: Final = 160
 """Fewer than three virtual machines and the disk can use."""
 NODES: Final = 2
 GUESTS: Final = 4
+MOVES: Final = 6
+"""Pages of each virtual machine that move before each step, if they can."""
 PRESSURE: Final = 24
 """Pages taken away or given back at once."""
 DISK_PAGES: Final = 40
@@ -134,12 +137,16 @@ class MemoryModel(RuleBasedStateMachine):
         self.cache = SectorCache(self.machine)
         self.guests: list[Guest | None] = [None] * GUESTS
         self.ballast: list[int] = []
+        self.moves = PageMoves(self.machine, self._memories)
+        self.random = random.Random(0)
 
     def teardown(self) -> None:
         if not hasattr(self, "machine"):
             return
         for number in range(GUESTS):
             self._kill(number)
+        self.check()
+        self.moves.sweep()
         self.check()
         for page in self.ballast:
             self.machine.release(page)
@@ -154,6 +161,7 @@ class MemoryModel(RuleBasedStateMachine):
             return
         held = [
             *self.cache.held(),
+            self.moves.held(),
             (ctypes.c_uint32 * len(self.ballast))(*(page + 1 for page in self.ballast)),
         ]
         audit(
@@ -161,6 +169,21 @@ class MemoryModel(RuleBasedStateMachine):
             [Tenant(guest.memory, guest.vcpu.tables) for guest in self.guests if guest is not None],
             held,
         )
+
+    def _memories(self) -> dict[int, PhysicalMemory]:
+        return {guest.memory.number: guest.memory for guest in self.guests if guest is not None}
+
+    def _move_pages(self) -> None:
+        """What a policy would do that moves pages at every opportunity."""
+        for memory in self._memories().values():
+            for _ in range(MOVES):
+                page = self.random.randrange(MEMORY_PAGES)
+                if memory.pmap[page]:
+                    machine_page = memory.machine_page(page)
+                    self.moves.migrate(machine_page, self.random.randrange(NODES))
+                    self.moves.replicate(memory.machine_page(page), memory.node)
+        if not self.random.randrange(8):
+            self.moves.sweep()
 
     def _kill(self, number: int) -> None:
         guest = self.guests[number]
@@ -175,6 +198,7 @@ class MemoryModel(RuleBasedStateMachine):
             if guest is None:
                 guest = self.guests[number] = Guest(self.machine, self.cache, self.image, number % NODES)
                 guest.start()
+            self._move_pages()
             action(guest)
         except OutOfMachineMemory:
             self._kill(number)
@@ -200,7 +224,7 @@ class MemoryModel(RuleBasedStateMachine):
     def store_to_disk_pages(
         self, number: int, sector: int, page: int, stores: list[tuple[int, int, bool]]
     ) -> None:
-        """Some pages are read from the disk, executed or loaded from, stored to and looked at again."""
+        """Some pages are read from the disk, executed, or loaded from and stored to, and looked at again."""
 
         def act(guest: Guest) -> None:
             first = min(page, MEMORY_PAGES - 4)
@@ -214,6 +238,7 @@ class MemoryModel(RuleBasedStateMachine):
                 address = (first + beside) * PAGE + 16
                 if executes:
                     self._execute(guest, first + beside, segment)
+                    continue
                 value = guest.access(_LOAD, address, segment) + 1 & 0xFFFF_FFFF
                 guest.access(_STORE, address, segment, value)
                 expected = int.from_bytes(guest.expected[address : address + 4], "little") + 1

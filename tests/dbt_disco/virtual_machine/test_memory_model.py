@@ -11,7 +11,7 @@ from tests.dbt_disco.virtual_machine.memory_model import run_model
 
 
 def test_some_sequences() -> None:
-    run_model(settings(max_examples=60, stateful_step_count=50, deadline=None, derandomize=True))
+    run_model(settings(max_examples=40, stateful_step_count=50, deadline=None, derandomize=True))
 
 
 @pytest.mark.slow

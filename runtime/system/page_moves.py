@@ -1,0 +1,157 @@
+"""Moving machine pages between nodes: migration, and replication of pages that are only read.
+
+This is the mechanism; what should move, a policy says. A page that only virtual machines use migrates: it is copied,
+and wherever it was mapped the copy is. A page that is shared read-only, which a cache may have, too, is replicated: its
+*set* is the page and copies of it on other nodes, at most one on each, and a virtual machine has the one on its node
+mapped. Nobody can store to a member of a set, as the set is one of its users: a store gives the virtual machine a page
+of its own, by the same copy-on-write as ever, before anything of it is visible. Members that nobody else uses are given
+up by `sweep`, and when memory runs out.
+
+All virtual machines that have a page mapped must be outside native code while it moves. What was translated from a page
+stays behind.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from runtime.addresses import MACHINE_PAGE_SIZE
+from runtime.flat_array import words_in_use
+from runtime.system.machine_memory import MachineMemory, OutOfMachineMemory
+from runtime.system.page_routines import EntryList
+from runtime.system.physical_memory import PhysicalMemory
+
+
+class PageMoves:
+    """Migration and replication on one machine."""
+
+    def __init__(self, machine: MachineMemory, memories: Callable[[], Mapping[int, PhysicalMemory]]) -> None:
+        """`memories`: those of all virtual machines there are, by `PhysicalMemory.number`."""
+        self._machine: Final = machine
+        self._memories: Final = memories
+        self._reclaim_more: Final = machine.reclaim
+        machine.reclaim = self._reclaim
+        self._next: Final = (ctypes.c_uint32 * machine.pages)()
+        """Member of a set → entry of the next one."""
+        self._first: Final = (ctypes.c_uint32 * machine.pages)()
+        """Member of a set → entry of the first one."""
+        self.migrated = 0
+        self.replicated = 0
+        """Pages copied for another node."""
+
+    # Migration.
+
+    def migrate(self, page: int, node: int) -> int | None:
+        """Move a page to a node; its new number.
+
+        None if it stays: it is free or there already, others than virtual machines use it, or the node is full.
+        """
+        machine = self._machine
+        with machine.lock:
+            places = list(machine.places(page))
+            if machine.users[page] != len(places) or not places or machine.node_of(page) == node:
+                return None
+            fresh = self._copy(page, node)
+            if fresh is None:
+                return None
+            for number, frame in places:
+                self._memories()[number].move_mapping(frame, fresh)
+            machine.release(fresh)  # which is the mappings' now
+            self.migrated += 1
+            return fresh
+
+    # Replication.
+
+    def replicate(self, page: int, node: int) -> int | None:
+        """Have the virtual machines on a node use a member of the page's set that is there; its number.
+
+        None if that cannot be: one of them may store to the page, none of them uses it, or the node is full.
+        """
+        machine, memories = self._machine, self._memories()
+        with machine.lock:
+            places = [place for member in self._members(page) for place in machine.places(member)]
+            wanted = [(n, f) for n, f in places if memories[n].node == node]
+            if not wanted or any(memories[n].may_store(f) for n, f in places):
+                return None
+            member = next((m for m in self._members(page) if machine.node_of(m) == node), None)
+            if member is None:
+                member = self._copy(page, node)
+                if member is None:
+                    return None
+                self._add(page, member)
+                self.replicated += 1
+            for number, frame in wanted:
+                if memories[number].machine_page(frame) != member:
+                    memories[number].move_mapping(frame, member)
+            return member
+
+    def sweep(self) -> int:
+        """Give up the members of sets that only their sets use; returns how many."""
+        freed = 0
+        with self._machine.lock:
+            for first in self._sets():
+                members = list(self._members(first))
+                kept = [member for member in members if self._machine.users[member] > 1]
+                if len(kept) < len(members):
+                    freed += self._give_up(members, kept if len(kept) > 1 else [])
+        return freed
+
+    def held(self) -> EntryList:
+        """All members of sets, for the auditor."""
+        members = [member + 1 for first in self._sets() for member in self._members(first)]
+        return (ctypes.c_uint32 * len(members))(*members)
+
+    def _sets(self) -> list[int]:
+        """The first members of all sets."""
+        return [page for page, first in words_in_use(self._first) if first == page + 1]
+
+    def _members(self, page: int) -> Iterator[int]:
+        """The set of a page, or the page alone if it has none."""
+        entry = self._first[page] or page + 1
+        while entry:
+            yield entry - 1
+            entry = self._next[entry - 1]
+
+    def _add(self, page: int, member: int) -> None:
+        """A new member, whose user the set is, for the set of a page, which need not have one yet."""
+        if not self._first[page]:
+            self._machine.share(page)
+            self._first[page] = page + 1
+        first = self._first[page] - 1
+        self._first[member] = first + 1
+        self._next[member], self._next[first] = self._next[first], member + 1
+
+    def _give_up(self, members: list[int], kept: list[int]) -> int:
+        """Make a set one of some of its members, or of none; how many pages became free."""
+        freed = 0
+        for member in members:
+            self._first[member] = self._next[member] = 0
+        for member in members:
+            if member not in kept:
+                freed += self._machine.users[member] == 1
+                self._machine.release(member)
+        for position, member in enumerate(kept):
+            self._first[member] = kept[0] + 1
+            self._next[member] = kept[position + 1] + 1 if position + 1 < len(kept) else 0
+        return freed
+
+    def _copy(self, page: int, node: int) -> int | None:
+        """A copy of a page on a node; None if that has no free page."""
+        machine = self._machine
+        if not machine.has_free(node):
+            return None
+        try:
+            fresh = machine.allocate(node, zeroed=False)
+        except OutOfMachineMemory:
+            return None
+        ctypes.memmove(machine.address(fresh), machine.address(page), MACHINE_PAGE_SIZE)
+        return fresh
+
+    def _reclaim(self, wanted: int) -> int:
+        """See `MachineMemory.reclaim`."""
+        freed = self.sweep()
+        if freed < wanted and self._reclaim_more is not None:
+            freed += self._reclaim_more(wanted - freed)
+        return freed
