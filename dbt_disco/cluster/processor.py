@@ -30,7 +30,7 @@ class Processor:
         self.current: Task | None = None
         self.is_asleep = False
         self.sleeps_until: int | None = None
-        """When the first of `sleepers` is due, in terms of `time.monotonic_ns`; None: there are none."""
+        """Until when it sleeps if it is not woken, in terms of `time.monotonic_ns`; None: for ever."""
         self.slice_start = 0
         """When `current` was given to it, in terms of `time.monotonic_ns`."""
         self._busy_time = 0
