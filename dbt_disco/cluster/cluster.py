@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 from dbt_disco.cluster.configuration import ClusterConfiguration
 from dbt_disco.cluster.member import Member, MemberState
 from dbt_disco.cluster.scheduler import Scheduler
+from dbt_disco.cluster.shutdown import shut_down
 from dbt_disco.cluster.task import End
 from dbt_disco.virtual_machine.machine import Machine
 from runtime.system.auditor import Disagreement
@@ -60,10 +61,7 @@ class Cluster:
     def close(self) -> None:
         """End what still runs, write out the disks, and give everything back."""
         self._is_closing = True
-        for killed in [self.do(member.kill, "the cluster goes down") for member in self.members.values()]:
-            killed.result()
-        for member in self.members.values():
-            member.has_ended.wait()
+        shut_down(self, list(self.members.values()), "the cluster goes down")
         for timer in list(self._timers.values()):
             timer.cancel()
         self._keeper.shutdown()

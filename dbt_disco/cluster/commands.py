@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dbt_disco.cluster.cluster import Cluster
 from dbt_disco.cluster.member import Member, MemberState
 from dbt_disco.cluster.protocol import ErrorClass, ProtocolError, packed, unpacked
+from dbt_disco.cluster.shutdown import shut_down
 from dbt_disco.cluster.statistics import cluster_statistics, member_summary
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 Arguments = dict[str, Any]
 Command = Callable[["Commands", "Connection", Arguments], Awaitable[Any]]
-
-_STOP_SECONDS: Final = 10.0
 
 
 class Commands:
@@ -70,19 +69,22 @@ class Commands:
             raise ProtocolError(ErrorClass.FAILED, member.reason)
         return {}
 
-    async def _vm_stop(self, connection: Connection, arguments: Arguments) -> Any:
-        return await self._end(arguments, "stopped by command")
+    async def _vm_stop(self, _: Connection, arguments: Arguments) -> Any:
+        member = self._running(arguments)
+        await asyncio.to_thread(shut_down, self.cluster, [member], "stopped by command")
+        return {}
 
-    async def _vm_kill(self, connection: Connection, arguments: Arguments) -> Any:
-        return await self._end(arguments, "killed by command")
+    async def _vm_kill(self, _: Connection, arguments: Arguments) -> Any:
+        member = self._running(arguments)
+        await self._do(member.kill, "killed by command")
+        await asyncio.to_thread(member.has_ended.wait)
+        return {}
 
-    async def _end(self, arguments: Arguments, reason: str) -> Any:
+    def _running(self, arguments: Arguments) -> Member:
         member = self._member(arguments)
         if not member.state.is_alive and member.state is not MemberState.RESTARTING:
             raise _invalid(member, "it does not run")
-        await self._do(member.kill, reason)
-        await asyncio.to_thread(member.has_ended.wait, _STOP_SECONDS)
-        return {}
+        return member
 
     async def _vm_pause(self, _: Connection, arguments: Arguments) -> Any:
         member = self._member(arguments)

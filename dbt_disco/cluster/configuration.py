@@ -19,6 +19,15 @@ class Restart(Enum):
     """However it ended, unless somebody stopped it."""
 
 
+class Shutdown(Enum):
+    """How a guest is asked to end."""
+
+    NONE = "none"
+    """Not at all."""
+    SYSRQ = "sysrq"
+    """Linux, by magic SysRq on its serial line."""
+
+
 @dataclass(frozen=True)
 class MachineConfiguration:
     """The machine that virtual machines share."""
@@ -42,6 +51,7 @@ class MemberConfiguration:
     virtual_machine: Configuration
     home_node: int
     restart: Restart = Restart.NEVER
+    shutdown: Shutdown = Shutdown.NONE
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from dbt_disco.cluster.configuration import (
     MachineConfiguration,
     MemberConfiguration,
     Restart,
+    Shutdown,
 )
 from dbt_disco.cluster.toml_table import Document, Table
 from dbt_disco.command_error import CommandError
@@ -137,6 +138,8 @@ def _members(name: str, table: Table, known: _Machines, number: int) -> list[Mem
     drives = _drives(table, known, names)
     append = table.text("append", "")
     boots_debian = base.kernel == Path()
+    usual = Shutdown.SYSRQ if boots_debian else Shutdown.NONE
+    shutdown = Shutdown(table.choice("shutdown", [way.value for way in Shutdown], usual.value))
     table.close()
     members = []
     for place, vm in enumerate(names, number):
@@ -151,7 +154,7 @@ def _members(name: str, table: Table, known: _Machines, number: int) -> list[Mem
         if boots_debian:
             configuration = _debian(table, configuration)
         node = place % known.machine.nodes if home_node is None else home_node
-        members.append(MemberConfiguration(vm, configuration, node, restart))
+        members.append(MemberConfiguration(vm, configuration, node, restart, shutdown))
     return members
 
 

@@ -137,6 +137,17 @@ class Member:
         self._scheduler.resume(self.task)
         return True
 
+    def press_sysrq(self, key: bytes) -> None:
+        """Type a magic SysRq key on the serial line, and do not start again what ends of that."""
+        task = self.task
+        if task is not None:
+            self._is_unwanted = True
+            with self._scheduler.hold(task):
+                self.console.send_break()
+            self.console.type(key)
+            task.vcpu.request_stop()
+            self._scheduler.attend(task)
+
     def kill(self, reason: str) -> None:
         """End it, whatever it is doing, and for good; `has_ended` is set when it has."""
         self._is_unwanted = True

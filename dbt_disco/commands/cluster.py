@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WITH_VM: Final = {
     "console": "show a virtual machine's console, and type there; Ctrl-A x leaves it",
     "start": "start a virtual machine that has ended",
-    "stop": "end a virtual machine, with its disks written out",
+    "stop": "end a virtual machine; Debian is first asked to write out its file systems and power off",
     "kill": "end a virtual machine at once",
     "pause": "have a virtual machine stand still",
     "continue": "have a paused virtual machine go on",
@@ -44,7 +44,7 @@ def add_parser(subparsers: Any) -> ArgumentParser:
         "ps": "list the virtual machines",
         "statistics": "show everything that is counted, as JSON",
         "audit": "recompute who uses which memory, and say what disagrees",
-        "down": "end a cluster, with its disks written out",
+        "down": "stop all virtual machines, and end the cluster",
     }.items():
         reached = actions.add_parser(action, help=summary)
         _add_address(reached)

@@ -14,6 +14,7 @@ from dbt_disco.cluster.configuration import (
     MachineConfiguration,
     MemberConfiguration,
     Restart,
+    Shutdown,
 )
 from dbt_disco.cluster.member import Member, MemberState
 from dbt_disco.cluster.processor import TIMER_SIGNALS
@@ -30,9 +31,12 @@ def member(
     home_node: int = 0,
     restart: Restart = Restart.NEVER,
     memory: int = MEMORY_SIZE,
+    shutdown: Shutdown = Shutdown.NONE,
 ) -> MemberConfiguration:
     """A virtual machine that boots `kernel`."""
-    return MemberConfiguration(name, Configuration(kernel, memory_size=memory, name=name), home_node, restart)
+    return MemberConfiguration(
+        name, Configuration(kernel, memory_size=memory, name=name), home_node, restart, shutdown
+    )
 
 
 @contextmanager

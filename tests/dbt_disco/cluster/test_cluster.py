@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dbt_disco.cluster.configuration import MachineConfiguration, Restart
+from dbt_disco.cluster.configuration import MachineConfiguration, Restart, Shutdown
 from dbt_disco.cluster.member import MemberState
+from dbt_disco.cluster.shutdown import shut_down
 from dbt_disco.devices.uart import Uart
 from tests.dbt_disco.cluster.clusters import (
     member,
@@ -308,3 +309,26 @@ def test_a_processor_that_a_deadline_has_woken_does_not_count_as_asleep(tmp_path
         wait_until(lambda: cluster.members["vm"].processor_time() > 50_000_000, "spinning")
         cluster.members["echo"].console.type(b"x")
         wait_for_output(cluster.members["echo"], b"x")
+
+
+def test_a_guest_that_does_not_obey_when_it_is_asked_to_end_is_killed(
+    tmp_path: Path, echo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dbt_disco.cluster.shutdown._PATIENCE", 0.2)
+    spinning = image(tmp_path, "spinning", *ENDLESS["a branch to itself"])
+    members = [
+        member("echo", echo, shutdown=Shutdown.SYSRQ, restart=Restart.ALWAYS),
+        member("spins", spinning, shutdown=Shutdown.SYSRQ),
+        member("hello", HELLO),
+    ]
+    with running(members) as cluster:
+        asked = cluster.members["echo"]
+        wait_for_state(asked, MemberState.IDLE)
+        wait_for_state(cluster.members["hello"], MemberState.STOPPED)
+        shut_down(cluster, list(cluster.members.values()), "for the test")
+        assert asked.console.read(0)[0] == b"\0s"  # the break, as the data register has it, and the key
+        assert [each.reason for each in cluster.members.values()] == [
+            "for the test",
+            "for the test",
+            "the guest reset the machine",
+        ]

@@ -185,4 +185,8 @@ def test_two_debian_guests_beside_each_other(cluster: Command, tmp_path: Path, d
             assert time.monotonic() < deadline, shown
             time.sleep(0.5)
     assert cluster("audit").stdout == "everything agrees\n"
+    assert cluster("stop", "d-1").returncode == 0
+    last = cluster("console", "d-1", "--log").stdout
+    assert "Emergency Sync complete" in last and last.rstrip().endswith("reboot: Power down")
+    assert "the guest halted" in cluster("ps").stdout
     assert cluster("down").returncode == 0
