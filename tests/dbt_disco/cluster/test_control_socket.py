@@ -76,7 +76,9 @@ class RawClient:
 
     def ask(self, text: bytes) -> Any:
         self.socket.sendall(text + b"\n")
-        return self.receive()
+        while "event" in (answer := self.receive()):
+            pass
+        return answer
 
     def close(self) -> None:
         self._file.close()
