@@ -18,7 +18,7 @@ from translator.translation import Mode, Translation
 from translator.worker_messages import Extent
 
 if TYPE_CHECKING:
-    from runtime.compile_service import CompileService
+    from runtime.compile_client import CompileClient
     from runtime.vcpu import Vcpu
 
 _COVERED_PATIENCE: Final = 8
@@ -50,6 +50,7 @@ class TranslationCounts:
     """For `--stats`."""
 
     requested: int = 0
+    compiled: int = 0
     installed: int = 0
     from_cache: int = 0
     invalidated: int = 0
@@ -89,14 +90,15 @@ class Translations:
         """Block addresses within regions → how often they got hot all the same."""
         self._by_page: dict[int, list[InstalledRegion]] = {}
         self._by_offset: list[tuple[int, InstalledRegion]] = []
-        self._service: CompileService | None = None
+        self._client: CompileClient | None = None
         self._suspended = False
         self._ready = False
 
     def close(self) -> None:
         """End the compile worker."""
-        if self._service is not None:
-            self._service.close()
+        if self._client is not None:
+            self._client.close()
+            self._client.service.close()
 
     def __contains__(self, pc: int) -> bool:
         """Whether a region can be entered at `pc`."""
@@ -131,7 +133,7 @@ class Translations:
             self.counts.from_cache += 1
             return
         extent = Extent.PROFILED if times is None else Extent.GLUE
-        self._started_service().request(seed, self.mode().flags(), extent)
+        self._compile_client().request(seed, self.mode().flags(), extent)
 
     def translate_now(self, seed: int) -> bool:
         """Translate and install the region at `seed` without a profile; False if there is none."""
@@ -140,7 +142,7 @@ class Translations:
         if cached is not None and seed in cached.entries and self._install(cached):
             self.counts.from_cache += 1
             return seed in self._by_entry
-        translation = self._started_service().translate(seed, self.mode().flags(), Extent.STATIC)
+        translation = self._compile_client().translate(seed, self.mode().flags(), Extent.STATIC)
         self._ready = False
         if translation is None:
             return False
@@ -149,13 +151,14 @@ class Translations:
 
     def install_ready(self) -> None:
         """Install what has been compiled since the last call."""
-        if not self._ready or self._suspended or self._service is None:
+        if not self._ready or self._suspended or self._client is None:
             return
         self._ready = False
-        self.failures = self._service.failures
-        if self._service.is_dead:
+        self.failures = self._client.failures
+        self.counts.compiled = self._client.compiled
+        if self._client.service.is_dead:
             self._enabled = False
-        for seed, translation in self._service.take():
+        for seed, translation in self._client.take():
             if translation is None:
                 if seed in self._covered:  # it was left out for that; it may get hot all the same
                     self._requested.discard(seed)
@@ -169,14 +172,16 @@ class Translations:
     def prepare(self) -> None:
         """Do now what translating may later need of the host."""
         if self._enabled or self.translates_all:
-            self._started_service().start()
+            self._compile_client().service.start()
 
-    def _started_service(self) -> CompileService:
-        if self._service is None:
-            from runtime.compile_service import CompileService  # late: most short runs need none
+    def _compile_client(self) -> CompileClient:
+        if self._client is None:
+            from runtime.compile_client import CompileClient  # late: most short runs need none
+            from runtime.compile_service import CompileService
 
-            self._service = CompileService(self, self._notify, self._vcpu.native.start_process)
-        return self._service
+            service = CompileService(self._vcpu.native.start_process)
+            self._client = CompileClient(service, self, self._notify)
+        return self._client
 
     def _notify(self) -> None:
         """Called in the compile thread: make the vCPU's thread come by."""
@@ -189,7 +194,7 @@ class Translations:
         return 0
 
     def code_page(self, number: int) -> tuple[bytes, bytes, bool, bytes] | None:
-        """For the compile worker; see `compile_service.GuestCode`. Called in the compile thread."""
+        """For the compile worker; see `compile_client.GuestCode`. Called in the compile thread."""
         space = self._vcpu.address_space
         if number >= 1 << 20 or not space.page_flags[number] & EXEC:
             return None
@@ -203,7 +208,7 @@ class Translations:
         return code, counters, bool(space.page_flags[number] & WRITE), entries
 
     def heat(self, pc: int) -> int:
-        """For the compile worker; see `compile_service.GuestCode`."""
+        """For the compile worker; see `compile_client.GuestCode`."""
         return self._vcpu.entries.counter(pc)
 
     # The disk cache.
@@ -285,8 +290,8 @@ class Translations:
         self._requested.discard(region.translation.seed)
         for pc in region.translation.blocks:
             self._covered.pop(pc, None)
-        if self._service is not None:
-            self._service.forget_covered()
+        if self._client is not None:
+            self._client.forget_covered()
         self._by_offset = [item for item in self._by_offset if item[1] is not region]
         self._vcpu.native.arena.free(region.loaded.offset, region.loaded.size)
         self.counts.code_bytes -= region.loaded.size

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from dbt_disco.virtual_machine.memory_image import BootError, FileRange, Piece
 from runtime.addresses import MACHINE_PAGE_SIZE
+from runtime.shared_compile_service import SharedCompileService
 from runtime.system.machine_memory import MachineMemory
 from runtime.system.physical_memory import PhysicalMemory
 
@@ -33,8 +34,12 @@ class Machine:
         self.cache: Final[SectorCache | None] = _sector_cache(self.memory) if shares_images else None
         """What is shared; None: nothing is."""
 
+        self.compile_service: Final = SharedCompileService()
+        """What has been translated for one virtual machine serves all."""
+
     def close(self) -> None:
         """Give the memory back to the host; no virtual machine may be left."""
+        self.compile_service.close()
         self.memory.close()
 
     def place(self, piece: Piece, memory: PhysicalMemory) -> None:

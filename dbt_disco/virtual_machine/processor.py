@@ -11,6 +11,7 @@ from runtime.system.physical_memory import PhysicalMemory
 if TYPE_CHECKING:
     from dbt_disco.virtual_machine.bus import Bus
     from dbt_disco.virtual_machine.configuration import Configuration
+    from runtime.shared_compile_service import SharedCompileService
     from runtime.system.reference.vcpu import ReferenceVcpu
     from runtime.system.vcpu import SystemVcpu
 
@@ -21,8 +22,18 @@ class EngineError(CommandError):
     """An engine cannot do what the configuration wants."""
 
 
-def make_vcpu(configuration: Configuration, memory: PhysicalMemory, bus: Bus, *, big_endian: bool) -> AnyVcpu:
-    """A vCPU after reset. EngineError if the engine does not go with the clock."""
+def make_vcpu(
+    configuration: Configuration,
+    memory: PhysicalMemory,
+    bus: Bus,
+    *,
+    big_endian: bool,
+    compile_service: SharedCompileService | None = None,
+) -> AnyVcpu:
+    """A vCPU after reset. EngineError if the engine does not go with the clock.
+
+    `compile_service`: see SystemTranslations.
+    """
     model = CPU_MODELS[configuration.cpu]
     if configuration.engine == "reference":
         from runtime.system.reference.vcpu import ReferenceVcpu
@@ -52,4 +63,5 @@ def make_vcpu(configuration: Configuration, memory: PhysicalMemory, bus: Bus, *,
         has_privileged_page=configuration.privileged_page,
         rewrites_privileged_page=configuration.rewrites_privileged_page,
         program_key=str(configuration.kernel),
+        compile_service=compile_service,
     )

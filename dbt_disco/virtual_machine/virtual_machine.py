@@ -93,7 +93,13 @@ class VirtualMachine:
         self.machine: Final = machine
         self.memory: Final = PhysicalMemory(machine.memory, [(part.start, part.size) for part in ranges])
         self.bus: Final = Bus("big" if self.big_endian else "little")
-        self.vcpu: Final = make_vcpu(configuration, self.memory, self.bus, big_endian=self.big_endian)
+        self.vcpu: Final = make_vcpu(
+            configuration,
+            self.memory,
+            self.bus,
+            big_endian=self.big_endian,
+            compile_service=machine.compile_service,
+        )
         self.surroundings: Final[RunSurroundings] = self._make_surroundings()
         self.interrupts: Final = InterruptController(self.vcpu.set_interrupts)
         try:

@@ -72,7 +72,7 @@ class GuestPages:
             return None
         return self._translations.vcpu.memory.decoded.entries(page) + 4 * (pc & MACHINE_PAGE_SIZE - 1)
 
-    # For the compile worker: see `compile_service.GuestCode`.
+    # For the compile worker: see `compile_client.GuestCode`.
 
     @property
     def scope(self) -> int:

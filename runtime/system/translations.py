@@ -13,6 +13,7 @@ from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
 from runtime.code_arena import CodeArenaFull
 from runtime.disk_cache import DiskCache
 from runtime.object_loader import LoadedObject, ObjectError, load_object
+from runtime.shared_compile_service import SharedCompileService
 from runtime.system.guest_pages import GuestPages
 from runtime.translations import TranslationCounts
 from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, SYSTEM_HOT_THRESHOLD
@@ -21,7 +22,7 @@ from translator.translation import PAGES_SYMBOL, Mode, Translation
 from translator.worker_messages import Extent
 
 if TYPE_CHECKING:
-    from runtime.compile_service import CompileService
+    from runtime.compile_client import CompileClient
     from runtime.system.vcpu import SystemVcpu
 
 _COVERED_PATIENCE: Final = 8
@@ -50,9 +51,18 @@ class SystemTranslations:
     """Regions by the predecoded entries they are entered through, and by machine page."""
 
     def __init__(
-        self, vcpu: SystemVcpu, cache: DiskCache, *, count_instructions: bool, translates_all: bool
+        self,
+        vcpu: SystemVcpu,
+        cache: DiskCache,
+        *,
+        count_instructions: bool,
+        translates_all: bool,
+        service: SharedCompileService | None = None,
     ) -> None:
-        """`translates_all`: what control goes to is hot at once, and nothing runs until it is translated."""
+        """`translates_all`: what control goes to is hot at once, and nothing runs until it is translated.
+
+        `service` is closed by its owner; None: there is one for this vCPU only.
+        """
         self.vcpu: Final = vcpu
         self._translates_all = translates_all
         self._cold: Final = SYSTEM_HOT_THRESHOLD - 1 if translates_all else 0
@@ -70,12 +80,16 @@ class SystemTranslations:
         self._covered: dict[int, int] = {}
         """Entries of blocks within regions → how often they got hot all the same."""
         self._by_machine_page: dict[int, list[InstalledRegion]] = {}
-        self._service: CompileService | None = None
+        self._service: Final = service or SharedCompileService()
+        self._owns_service: Final = service is None
+        self._client: CompileClient | None = None
         self._ready = False
 
     def close(self) -> None:
         """End the compile worker and give the code memory back."""
-        if self._service is not None:
+        if self._client is not None:
+            self._client.close()
+        if self._owns_service:
             self._service.close()
         self.drop_all()
 
@@ -108,17 +122,20 @@ class SystemTranslations:
             return
         self._seeds.add(entry)
         self.counts.requested += 1
-        cached = self._from_cache(seed, pages)
+        name = self._cache_name(seed, pages)
+        cached = self._known(name)
         if cached is not None and self._install(cached, pages):
             self.counts.from_cache += 1
             return
         if self._translates_all:
-            found = self._started_service().translate(seed, self.mode().flags(), Extent.STATIC, pages)
+            found = self._compile_client().translate(
+                seed, self.mode().flags(), Extent.STATIC, pages, name, cached
+            )
             self._take(seed, found, pages)
             return
         extent = Extent.PROFILED if times is None else Extent.GLUE
         self._requested[seed] = pages
-        self._started_service().request(seed, self.mode().flags(), extent, pages)
+        self._compile_client().request(seed, self.mode().flags(), extent, pages, name, cached)
 
     def code_marked(self, machine_page: int) -> None:
         """Control goes to a page of which nothing was decoded before."""
@@ -134,11 +151,12 @@ class SystemTranslations:
 
     def install_ready(self) -> None:
         """Install what has been compiled since the last call."""
-        if not self._ready or self._service is None:
+        if not self._ready or self._client is None:
             return
         self._ready = False
-        self.failures = self._service.failures
-        for seed, translation in self._service.take():
+        self.failures = self._client.failures
+        self.counts.compiled = self._client.compiled
+        for seed, translation in self._client.take():
             self._take(seed, translation, self._requested.pop(seed))
 
     def _take(self, seed: int, translation: Translation | None, pages: GuestPages) -> None:
@@ -156,32 +174,35 @@ class SystemTranslations:
             if entry is not None:
                 self._seeds.discard(entry)
 
-    def _started_service(self) -> CompileService:
-        if self._service is None:
-            from runtime.compile_service import CompileService  # late: most short runs need none
+    def _compile_client(self) -> CompileClient:
+        if self._client is None:
+            from runtime.compile_client import CompileClient  # late: most short runs need none
 
-            nothing = GuestPages(self, 0)
-            self._service = CompileService(nothing, self._notify, self.vcpu.native.start_process)
-        return self._service
+            service = self._service.made_by(self.vcpu.native.start_process)
+            self._client = CompileClient(service, GuestPages(self, 0), self._notify)
+        return self._client
 
     def _notify(self) -> None:
         """Called in the compile thread: make the vCPU's thread come by."""
         self._ready = True
         self.vcpu.ask_for_visit()
 
-    # The disk cache.
+    # What is known already, to other virtual machines of ours or from earlier runs.
 
     def _cache_name(self, seed: int, pages: GuestPages) -> str:
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(f"{seed:x} {self.mode().key()} ".encode())
+        digest.update(f"{seed:x} {self.mode().key()} {self._translates_all} ".encode())
         page, offset = pages.machine_page(seed >> MACHINE_PAGE_SHIFT), seed & MACHINE_PAGE_SIZE - 1
         if page is not None:
             size = min(_KEY_CODE, MACHINE_PAGE_SIZE - offset)
             digest.update(ctypes.string_at(self.vcpu.memory.machine.address(page) + offset, size))
         return f"regions/{digest.hexdigest()}"
 
-    def _from_cache(self, seed: int, pages: GuestPages) -> Translation | None:
-        data = self._cache.load(self._cache_name(seed, pages))
+    def _known(self, name: str) -> Translation | None:
+        shared = self._service.recall(name)
+        if shared is not None:
+            return shared
+        data = self._cache.load(name)
         if data is None:
             return None
         try:
@@ -268,8 +289,8 @@ class SystemTranslations:
         for entry in region.blocks:
             self._covered.pop(entry, None)
             self._seeds.discard(entry)
-        if self._service is not None:
-            self._service.forget_covered()
+        if self._client is not None:
+            self._client.forget_covered()
         self.vcpu.native.arena.free(region.loaded.offset, region.loaded.size)
         self.counts.code_bytes -= region.loaded.size
 

@@ -17,6 +17,7 @@ from runtime.disk_cache import DiskCache
 from runtime.float_register_mode import change_float_layout
 from runtime.host_faults import function_address
 from runtime.native_code import system_native_code
+from runtime.shared_compile_service import SharedCompileService
 from runtime.system.cpu_model import CpuModel, reset
 from runtime.system.device_access import DeviceAccess
 from runtime.system.direct_registers import DirectRegisters
@@ -75,10 +76,12 @@ class SystemVcpu:
         has_privileged_page: bool = True,
         rewrites_privileged_page: bool = True,
         program_key: str = "",
+        compile_service: SharedCompileService | None = None,
     ) -> None:
         """`count_instructions`: regions count, too; `instruction_clock`: and time is what has been counted.
 
         `program_key` names what will run: words decoded by earlier runs of it come from the disk cache.
+        `compile_service` is one that several virtual machines share: see SystemTranslations.
         """
         self.memory: Final = memory
         self.bus: Final = bus
@@ -108,6 +111,7 @@ class SystemVcpu:
             DiskCache(enabled=use_cache),
             count_instructions=count_instructions or instruction_clock,
             translates_all=engine == "translator",
+            service=compile_service,
         )
         self._access: Final = DeviceAccess(self)
         self.direct_registers: Final = DirectRegisters(self.state, self.native)

@@ -115,8 +115,9 @@ def test_the_workers_death_costs_nothing_but_speed() -> None:
     with guest(COUNT_DOWN, engine="auto") as vcpu:
         vcpu.state.gpr[4] = 100_000
         run_until_translated(vcpu)
-        service = vcpu.translations._service
-        assert service is not None and service._worker is not None
+        client = vcpu.translations._client
+        assert client is not None and client.service._worker is not None
+        service = client.service
         service._worker.kill()
         vcpu.forget_code()
         installed = vcpu.translations.counts.installed

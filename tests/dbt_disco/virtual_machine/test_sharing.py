@@ -177,3 +177,19 @@ def test_a_neighbour_goes_on_when_one_is_closed(debian: GuestFiles) -> None:
             assert (shown.count("200010000"), shown.count(f"{2**70}")) == (3, 1)
             guest.close()
     machine.close()
+
+
+def test_what_is_translated_for_one_is_translated_for_all(machine: Machine, tmp_path: Path) -> None:
+    """The same loop in two virtual machines, one after the other: the second has nothing compiled."""
+    kernel = tmp_path / "kernel"
+    counting = ("lui r2, 0x40", "loop:", "addiu r2, r2, -1", "bne r2, r0, loop", "addiu r3, r3, 1")
+    kernel.write_bytes(raw_image(*counting, "addu r4, r0, r0", *monitor_call(3)))
+    configuration = Configuration(kernel, memory_size=MEMORY_SIZE, engine="translator", use_cache=False)
+    compiled = []
+    for _ in range(2):
+        guest = VirtualMachine(configuration, ScriptedConsole(), machine=machine)
+        assert guest.run() == Outcome(Ending.POWER_OFF, 0)
+        compiled.append(guest.vcpu.translations.counts.compiled)  # type: ignore[union-attr]
+        guest.close()
+    assert compiled[0] > 0
+    assert compiled[1] == 0
