@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "fetch": "get an operating system to boot",
     "boot": "boot an operating system on a virtual machine",
     "cluster": "run many virtual machines on one machine",
+    "top": "show a running cluster live",
 }
 """Command → summary; `dbt_disco.commands.<command>` implements it."""
 

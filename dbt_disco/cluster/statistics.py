@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from dbt_disco.cluster.cluster import Cluster
 from dbt_disco.cluster.member import Member
-from runtime.addresses import MACHINE_PAGE_SIZE
+from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.vcpu import CLOCK_PER_INSTRUCTION
 
@@ -78,11 +78,13 @@ def _member_statistics(member: Member) -> dict[str, Any]:
 
 def _memory_use(memory: PhysicalMemory) -> dict[str, int]:
     """Bytes that the virtual machine sees, by who else has their pages."""
-    users, pages = memory.machine.users, [memory.machine_page(frame) for frame in memory.frames()]
-    shared = sum(users[page] > 1 for page in pages)
+    machine, pmap = memory.machine, memory.pmap
+    words = [word for part in memory.ranges for word in pmap[part.start : part.stop] if word]
+    users, base = machine.users, machine.base
+    shared = sum(users[word - base >> MACHINE_PAGE_SHIFT] > 1 for word in words)
     return {
-        "touched": len(pages) * MACHINE_PAGE_SIZE,
-        "private": (len(pages) - shared) * MACHINE_PAGE_SIZE,
+        "touched": len(words) * MACHINE_PAGE_SIZE,
+        "private": (len(words) - shared) * MACHINE_PAGE_SIZE,
         "shared": shared * MACHINE_PAGE_SIZE,
         "copied_on_write": memory.copied * MACHINE_PAGE_SIZE,
     }

@@ -174,6 +174,31 @@ def test_the_console_on_a_terminal(cluster: Command, file: Path, environment: di
     assert states(cluster("ps").stdout)["echo-1"] == "idle"
 
 
+def test_top_once_and_as_json(cluster: Command, file: Path, environment: dict[str, str]) -> None:
+    assert cluster("up", file, "--detach").returncode == 0
+    wait_for(cluster, {"echo-1": "idle", "echo-2": "idle", "hello": "stopped"})
+    top = [sys.executable, "-m", "dbt_disco", "top", "--interval", "0.2"]
+    shown = subprocess.run(
+        [*top, "--once"], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert shown.stdout.startswith("cluster some, up ")
+    rows = {line.split()[0]: line.split() for line in shown.stdout.splitlines() if line}
+    assert rows["echo-1"][1:3] == ["idle", "0"] and rows["hello"][1] == "stopped"
+    with subprocess.Popen([*top, "--json"], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        looks = [json.loads(process.stdout.readline()) for _ in range(2)]
+        assert looks[0]["up"] < looks[1]["up"]
+        assert [vm["vm"] for vm in looks[1]["vms"]] == ["echo-1", "echo-2", "hello"]
+        assert 0 <= looks[1]["vms"][0]["percent"] <= 100
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait(60) == -signal.SIGINT
+    wrong = subprocess.run(
+        [*top, "--interval", "0"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_two_debian_guests_beside_each_other(cluster: Command, tmp_path: Path, debian: GuestFiles) -> None:
     file = tmp_path / "debian.toml"
