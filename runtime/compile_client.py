@@ -103,6 +103,13 @@ class CompileClient:
             except queue.Empty:
                 return results
 
+    def next(self, timeout: float) -> tuple[int, Translation | None] | None:
+        """Wait for what `take` would have; None if nothing comes within `timeout` seconds."""
+        try:
+            return self._ready.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
     def forget_covered(self) -> None:
         """Regions have been dropped."""
         self._covered = set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -106,6 +107,12 @@ class DiskCache:
                 os.unlink(temporary)
         except OSError:
             return
+
+    def remove(self, name: str) -> None:
+        """Keep nothing under `name` any longer."""
+        if self.enabled:
+            with suppress(OSError):
+                (self._directory / name).unlink(missing_ok=True)
 
 
 def _digest(contents: bytes) -> bytes:

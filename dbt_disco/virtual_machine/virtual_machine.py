@@ -98,7 +98,7 @@ class VirtualMachine:
             self.memory,
             self.bus,
             big_endian=self.big_endian,
-            compile_service=machine.compile_service,
+            compile_service=machine.compile_service if self._own_machine is None else None,
         )
         self.surroundings: Final[RunSurroundings] = self._make_surroundings()
         self.interrupts: Final = InterruptController(self.vcpu.set_interrupts)

@@ -7,6 +7,7 @@ import ctypes
 import hashlib
 from array import array
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
@@ -30,6 +31,8 @@ _COVERED_PATIENCE: Final = 8
 _PAGE_FIELDS: Final = MACHINE_PAGE_SIZE // 4 * ENTRY_SIZE // 4
 _KEY_CODE: Final = 64
 """Bytes of code at the hot address that name a translation in the disk cache."""
+_PATIENCE: Final = 0.25
+"""Seconds that the end of a run waits for the compile worker, if earlier runs of the same have left it work, too."""
 _UNSTEADY: Final = 3
 """A page that has been taken for data so often gets no more regions."""
 
@@ -73,8 +76,8 @@ class SystemTranslations:
         self.failures: list[str] = []
         self.entered: Final[dict[int, InstalledRegion]] = {}
         """Host address of a predecoded entry → the region it enters."""
-        self._requested: dict[int, GuestPages] = {}
-        """Seed → the code it was asked for with."""
+        self._requested: dict[int, tuple[GuestPages, str]] = {}
+        """Seed → the code it was asked for with, and what the translation is then called in the disk cache."""
         self._seeds: set[int] = set()
         """Entries that have been asked for, or could not be translated."""
         self._covered: dict[int, int] = {}
@@ -84,14 +87,42 @@ class SystemTranslations:
         self._owns_service: Final = service is None
         self._client: CompileClient | None = None
         self._ready = False
+        self._unfinished = ""
+        """Name in the disk cache of the note that this run has ended before all was compiled; "": nothing was hot."""
+        self._goes_on = False
+        """Whether an earlier run has left that note."""
 
     def close(self) -> None:
-        """End the compile worker and give the code memory back."""
+        """End the compile worker, if it is for this vCPU only, and give the code memory back."""
         if self._client is not None:
+            self._finish(self._client)
             self._client.close()
+        if self._requested:
+            self._cache.store(self._unfinished, b"")
+        elif self._goes_on:
+            self._cache.remove(self._unfinished)
         if self._owns_service:
             self._service.close()
         self.drop_all()
+
+    def _finish(self, client: CompileClient) -> None:
+        """Keep what has been compiled, for runs to come, and now and then wait a little for the rest.
+
+        What gets hot just before every end would be asked for, and started upon, in every run otherwise.
+        """
+        deadline = monotonic() + (_PATIENCE if self._goes_on and self._owns_service else 0)
+        while self._requested and (result := client.next(max(deadline - monotonic(), 0))) is not None:
+            seed, translation = result
+            _, name = self._requested.pop(seed)
+            if translation is not None:
+                self._cache.store(name, translation.to_bytes())
+
+    def _begin(self, name: str) -> None:
+        """Code is hot for the first time, and tells what run this is. The worker takes a while to start."""
+        self._unfinished = f"unfinished/{name.rpartition('/')[2]}"
+        self._goes_on = self._cache.load(self._unfinished) is not None
+        if self._goes_on:
+            self._compile_client().service.start()
 
     def mode(self) -> Mode:
         """What translations made now depend on."""
@@ -123,6 +154,8 @@ class SystemTranslations:
         self._seeds.add(entry)
         self.counts.requested += 1
         name = self._cache_name(seed, pages)
+        if not self._unfinished:
+            self._begin(name)
         cached = self._known(name)
         if cached is not None and self._install(cached, pages):
             self.counts.from_cache += 1
@@ -131,10 +164,10 @@ class SystemTranslations:
             found = self._compile_client().translate(
                 seed, self.mode().flags(), Extent.STATIC, pages, name, cached
             )
-            self._take(seed, found, pages)
+            self._take(seed, found, pages, name)
             return
         extent = Extent.PROFILED if times is None else Extent.GLUE
-        self._requested[seed] = pages
+        self._requested[seed] = pages, name
         self._compile_client().request(seed, self.mode().flags(), extent, pages, name, cached)
 
     def code_marked(self, machine_page: int) -> None:
@@ -157,19 +190,19 @@ class SystemTranslations:
         self.failures = self._client.failures
         self.counts.compiled = self._client.compiled
         for seed, translation in self._client.take():
-            self._take(seed, translation, self._requested.pop(seed))
+            self._take(seed, translation, *self._requested.pop(seed))
 
-    def _take(self, seed: int, translation: Translation | None, pages: GuestPages) -> None:
-        """What has become of a request."""
+    def _take(self, seed: int, translation: Translation | None, pages: GuestPages, name: str) -> None:
+        """What has become of a request. Also what comes too late is kept: the next run may have it in time."""
+        if translation is not None:
+            self._cache.store(name, translation.to_bytes())
         entry = pages.entry(seed)
         if translation is None:
             if entry in self._covered and not self._translates_all:
                 # It was left out for that; it may get hot all the same.
                 self._seeds.discard(entry)
                 self._cool(entry)
-        elif self._install(translation, pages):
-            self._cache.store(self._cache_name(seed, pages), translation.to_bytes())
-        else:
+        elif not self._install(translation, pages):
             self.counts.outdated += 1
             if entry is not None:
                 self._seeds.discard(entry)

@@ -1,0 +1,98 @@
+"""What one run leaves in the disk cache for the next, also of what was compiled too late."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dbt_disco.virtual_machine.configuration import Configuration
+from dbt_disco.virtual_machine.console.scripted_console import ScriptedConsole
+from dbt_disco.virtual_machine.outcome import Ending
+from dbt_disco.virtual_machine.running import RunningVirtualMachine
+from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
+from runtime.system import translations
+from runtime.system.translations import SystemTranslations
+from runtime.system.vcpu import SystemVcpu
+from runtime.translations import TranslationCounts
+from tests.dbt_disco.virtual_machine.bare_programs import monitor_call, raw_image
+
+TIMEOUT = 60
+
+LOOP = ("lui r8, 8", "loop:", "addiu r8, r8, -1", "bne r8, r0, loop", "nop")
+LATE = (*LOOP, *monitor_call(3))
+"""A loop that gets hot, and is at its end long before the worker has started."""
+
+UNTIL_INPUT = (
+    "lui r10, 0xbf00",
+    "until_input:",
+    "lbu r11, 0x928(r10)",
+    "andi r11, r11, 1",
+    "beq r11, r0, until_input",
+    "nop",
+    *monitor_call(3),
+)
+"""Hot for as long as nothing comes in."""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "dbt-disco"
+
+
+def run(tmp_path: Path, *program: str) -> SystemTranslations:
+    """Run the program to its end; what was translated."""
+    kernel = tmp_path / "kernel"
+    kernel.write_bytes(raw_image(*program))
+    guest = VirtualMachine(Configuration(kernel, memory_size=4 << 20), ScriptedConsole())
+    assert guest.run().ending is Ending.POWER_OFF
+    guest.close()
+    return of(guest)
+
+
+def of(guest: VirtualMachine) -> SystemTranslations:
+    assert isinstance(guest.vcpu, SystemVcpu)
+    return guest.vcpu.translations
+
+
+def test_a_run_that_ends_too_early_is_finished_by_the_next_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    first = run(tmp_path, *LATE)
+    assert (first.counts.requested, first.counts.installed) == (1, 0)
+    assert len(list(cache.glob("*/unfinished/*"))) == 1
+    monkeypatch.setattr(translations, "_PATIENCE", TIMEOUT)
+    run(tmp_path, *LATE)
+    for _ in range(2):
+        later = run(tmp_path, *LATE)
+        assert (later.counts.requested, later.counts.from_cache) == (1, 1)
+        assert later._client is None  # nor has a worker been started in vain
+    assert not list(cache.glob("*/unfinished/*"))
+
+
+def run_until(kernel: Path, is_enough: Callable[[TranslationCounts], bool]) -> TranslationCounts:
+    with RunningVirtualMachine(Configuration(kernel, memory_size=4 << 20)) as guest:
+        counts = of(guest.virtual_machine).counts
+        deadline = time.monotonic() + TIMEOUT
+        while not is_enough(counts):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        guest.console.send("x")
+        assert guest.join(TIMEOUT).ending is Ending.POWER_OFF
+    return counts
+
+
+def test_what_comes_too_late_to_be_used_is_there_in_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guest's code is no more what it was when it got hot: then the first run has no use for the region."""
+    kernel = tmp_path / "kernel"
+    kernel.write_bytes(raw_image(*UNTIL_INPUT))
+    with monkeypatch.context() as patch:
+        patch.setattr(SystemTranslations, "_is_current", lambda *_: False)
+        assert run_until(kernel, lambda counts: counts.outdated > 0).installed == 0
+    later = run_until(kernel, lambda counts: counts.installed > 0)
+    assert (later.from_cache, later.outdated) == (1, 0)
