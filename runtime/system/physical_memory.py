@@ -155,6 +155,15 @@ class PhysicalMemory:
         """Whether a physical page may be stored to as it is mapped now."""
         return bool(self.pmap[frame] & PMAP_WRITABLE)
 
+    def forbid_stores(self, frame: int) -> None:
+        """Before the machine page of a physical page gets other users."""
+        self.zap(frame)
+        self.pmap[frame] &= ~PMAP_WRITABLE
+
+    def has_code(self, frame: int) -> bool:
+        """Whether something has been derived from the code of a physical page that is mapped."""
+        return bool(self.decoded.flags[self.machine_page(frame)])
+
     def move_mapping(self, frame: int, machine_page: int) -> None:
         """Map a copy of what is mapped now instead of it, as writable; the caller uses the copy, too."""
         options = Option.WRITABLE if self.may_store(frame) else Option(0)

@@ -24,6 +24,7 @@ from dbt_disco.disks.sector_cache import SectorCache
 from dbt_disco.virtual_machine.bus import Bus
 from runtime.addresses import MACHINE_PAGE_SIZE
 from runtime.system.auditor import Tenant, audit
+from runtime.system.content_sharing import share_contents
 from runtime.system.cpu_model import CPU_MODELS
 from runtime.system.machine_memory import MachineMemory, OutOfMachineMemory
 from runtime.system.page_moves import PageMoves
@@ -388,6 +389,13 @@ class MemoryModel(RuleBasedStateMachine):
     def die(self, number: int) -> None:
         """The virtual machine comes to its end; the next one with this number is another one."""
         self._kill(number)
+
+    @rule()
+    def share(self) -> None:
+        """What is equal becomes one page."""
+        before = self.machine.allocated
+        freed = share_contents(self.machine, self._memories().values())
+        assert self.machine.allocated == before - freed
 
     @rule(number=_guests, node=st.integers(0, NODES - 1))
     def move(self, number: int, node: int) -> None:
