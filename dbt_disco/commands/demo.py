@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dbt_disco.demo.screen import Screen
 
 _ENGINE_COLUMNS: Final = (12, -16, -9, -9, -13)
-_MACHINE_COLUMNS: Final = (4, 7, -7, 2)
+_MACHINE_COLUMNS: Final = (3, 6, -6, 2)
 _MEMORY_COLUMNS: Final = (17, 2)
 _MB: Final = 1 << 20
 
@@ -74,14 +74,14 @@ def _demo() -> int:
     if problems:
         more = f"; {len(problems) - 1} more" if len(problems) > 1 else ""
         raise CommandError(f"demo: {problems[0]}{more}")
-    print("All checksums are right, the crash hurt nobody else, and the audit of all memory agrees.")
+    print("All checksums are right, the crash hurt nobody else, the memory audit agrees.")
     return 0
 
 
 def _show_engines(screen: Screen) -> None:
     from dbt_disco.demo.engine_speeds import PROGRAM, engine_speeds
 
-    screen.headline(f"One MIPS program, {PROGRAM}, under each engine; whole processes, compilation included")
+    screen.headline(f"A MIPS program, {PROGRAM}, under each engine: whole processes with compilation")
     screen.table_line(("engine", "instructions", "seconds", "MIPS", "× reference"), _ENGINE_COLUMNS)
     reference = 0.0
     for speed in engine_speeds(screen.status):
@@ -120,14 +120,14 @@ def _show_machines(screen: Screen) -> list[str]:
 
 
 def _show_report(screen: Screen, report: Report) -> None:
-    from dbt_disco.demo.four_machines import CRASHES, ROUNDS, SECTORS
+    from dbt_disco.demo.four_machines import CRASHES, PANIC, SECTORS
 
     if report.wrong:
         said = f"WRONG: {report.wrong}"
     elif report.vm == CRASHES:
-        said = f"crashed on purpose, its files read: {report.last_words.partition(': Cause')[0]}"
+        said = f"crash on purpose: {report.last_words.removeprefix(PANIC).partition(':')[0]}"
     else:
-        said = f"right: all files, {SECTORS} sectors written and read back, {ROUNDS} rounds of computing"
+        said = f"right: all files, {SECTORS} sectors of its own, the computation"
     screen.table_line(
         (report.vm, f"node {report.home_node}", f"{report.seconds:.1f} s", said), _MACHINE_COLUMNS
     )

@@ -35,6 +35,8 @@ MEMORY_SIZE: Final = 24 << 20
 NAMES: Final = ("vm1", "vm2", "vm3", "vm4")
 CRASHES: Final = "vm3"
 """The one that goes wrong on purpose, when it has read the disk."""
+PANIC: Final = "panic: "
+"""How its last words begin."""
 SECTORS: Final = 400
 """How many each of the others writes."""
 ROUNDS: Final = 4000
@@ -197,7 +199,7 @@ def _expected_report(volume: Volume, name: str) -> list[str]:
             volume_line(volume),
             *checksums,
             "crash: kind=store",
-            "panic: store to an address that is not mapped: ",
+            f"{PANIC}store to an address that is not mapped: ",
         ]
     return [*report_of_all(volume, name, SECTORS, ROUNDS)]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 
 class Screen:
     """Standard output. A context manager: the last line goes with it."""
 
     def __init__(self) -> None:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # not every terminal has the sign for "times"
         self._is_terminal = sys.stdout.isatty()
         self._status = ""
 
