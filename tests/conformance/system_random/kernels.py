@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from runtime.system.reference.vcpu import ReferenceVcpu
 from tests.conformance.assembler import encode
 from tests.conformance.random import values
 from tests.conformance.random.instructions import (
@@ -37,6 +38,8 @@ DATA_PAGES = 6
 _DATA = CODE + 0x1000 * CODE_PAGES
 _CODE_WORDS = 1024 * CODE_PAGES
 _CLOCK_PER_INSTRUCTION = 16
+_MOST_EXCEPTIONS = 1000
+"""One after the other, without an instruction between them that completes."""
 _SEGMENTS = (0x0000_0000, 0x8000_0000, 0xA000_0000, 0xC000_0000, 0xE000_0000)
 _FORWARD = (1, 2, 3, 7, 20, 60, 400, 1100)
 _BACKWARD = (-1500, -40, -12, -5)
@@ -61,8 +64,30 @@ class Kernel:
     """Clock, and from then on levels of the hardware interrupts."""
 
 
+class KernelLost(Exception):
+    """A kernel has broken its exception handlers: it only raises, and time, which is instructions, stands still."""
+
+
+class GuardedReferenceVcpu(ReferenceVcpu):
+    """Raises KernelLost rather than go on for ever."""
+
+    _clock = 0
+    _steps = 0
+    """Since the clock was that."""
+
+    def step(self) -> Stop:
+        if self.state.clock != self._clock:
+            self._clock, self._steps = self.state.clock, 0
+        self._steps += 1
+        if self._steps > _MOST_EXCEPTIONS:
+            raise KernelLost(f"at {self.state.pc:#x}")
+        return super().step()
+
+
 class KernelMachine(BareMachine):
     """A machine with a random kernel, which it sets right when it has lost its way."""
+
+    reference_vcpu = GuardedReferenceVcpu
 
     def __init__(self, kernel: Kernel, engine: Engine, **options: Any) -> None:
         super().__init__(engine, **options)

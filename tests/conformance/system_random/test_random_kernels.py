@@ -6,12 +6,13 @@ The interpreter is compared at every taken branch; regions are left near a limit
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from dbt_disco.lockstep.machine_lockstep import MachineLockstep
 from runtime.system.vcpu import SystemVcpu
-from tests.conformance.system_random.kernels import Kernel, KernelMachine, random_kernel
+from tests.conformance.system_random.kernels import CODE, Kernel, KernelLost, KernelMachine, random_kernel
 from tests.runtime.system.bare_machine import Engine
 
 BLOCK_BY_BLOCK = 0
@@ -30,19 +31,30 @@ def machine(kernel: Kernel, engine: Engine, seed: int, big_endian: bool) -> Kern
 
 
 def check(engine: Engine, seed: int, instructions: int, big_endian: bool) -> int:
-    """One kernel; the number of instructions executed in regions."""
+    """One kernel, up to where it is lost, if so; the number of instructions executed in regions."""
     kernel = random_kernel(seed, instructions)
     leader = machine(kernel, "reference", seed, big_endian)
     follower = machine(kernel, engine, seed, big_endian)
     try:
         names = f"reference (seed {seed})", engine
-        MachineLockstep(leader, follower, names, stretch=STRETCHES[engine]).run(instructions)
+        with suppress(KernelLost):
+            MachineLockstep(leader, follower, names, stretch=STRETCHES[engine]).run(instructions)
         assert isinstance(follower.vcpu, SystemVcpu)
         assert not follower.vcpu.translations.failures
         return int(follower.vcpu.state.translated_clock) // 16
     finally:
         leader.close()
         follower.close()
+
+
+def test_a_kernel_without_handlers_is_lost() -> None:
+    """An undefined instruction raises, and so does the one at the general exception vector, for ever."""
+    undefined = 0xFFFF_FFFF
+    kernel = Kernel(0x8000_0000 | CODE, [0] * 32, {CODE: [undefined], 0x180: [undefined]})
+    leader = machine(kernel, "reference", 0, big_endian=False)
+    with pytest.raises(KernelLost, match="at 0x80000180"):
+        leader.run(LONG)
+    leader.close()
 
 
 @pytest.mark.parametrize("seed", [131])

@@ -47,6 +47,8 @@ class Console:
 class BareMachine:
     """Time is instructions."""
 
+    reference_vcpu: type[ReferenceVcpu] = ReferenceVcpu
+
     def __init__(
         self,
         engine: Engine,
@@ -67,7 +69,7 @@ class BareMachine:
         model = CPU_MODELS[cpu]
         self.vcpu: ReferenceVcpu | SystemVcpu
         if engine == "reference":
-            self.vcpu = ReferenceVcpu(
+            self.vcpu = self.reference_vcpu(
                 self.memory,
                 self.bus,  # type: ignore[arg-type]
                 model,
