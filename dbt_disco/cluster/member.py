@@ -71,6 +71,8 @@ class Member:
         self._observer = observer
         self._is_unwanted = False
         """Somebody has ended it, so that it is not to be started again."""
+        self._past_time = 0
+        """Nanoseconds of processors that earlier lives have had."""
         self._paused_at: int | None = None
         self._started_at = 0.0
         self._delay = _FIRST_DELAY
@@ -84,9 +86,9 @@ class Member:
         return self.life
 
     def processor_time(self) -> int:
-        """Nanoseconds of host processors that the virtual machine has had."""
+        """Nanoseconds of host processors that it has had, in all its lives."""
         task = self.task
-        return 0 if task is None else self._scheduler.processor_time(task)
+        return self._past_time + (0 if task is None else self._scheduler.processor_time(task))
 
     def start(self) -> float | None:
         """Make the virtual machine and let it run, unless there is one. If that fails, that is its end: see `bury`."""
@@ -164,6 +166,7 @@ class Member:
         """
         task, self.task = self.task, None
         assert task is not None
+        self._past_time += task.processor_time
         self._paused_at = None
         try:
             self.console.stop()

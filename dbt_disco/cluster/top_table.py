@@ -20,7 +20,7 @@ _VM_TITLES: Final = (
 def rates(before: Statistics, now: Statistics) -> dict[str, Any]:
     """`now` with rates since `before`: of processors and virtual machines in percent of one, of events per second.
 
-    What has been started in between has rates of 0.
+    What has been started in between has no events yet.
     """
     seconds = max(now["up"] - before["up"], 1e-9)
     earlier = {vm["vm"]: vm for vm in before["vms"]}
@@ -32,9 +32,9 @@ def rates(before: Statistics, now: Statistics) -> dict[str, Any]:
 
 
 def _vm_rates(old: Statistics, vm: Statistics, seconds: float) -> dict[str, Any]:
-    if vm["up"] < old["up"] or "exits" not in old or "exits" not in vm:
-        old = vm
     found = {**vm, "percent": 100 * (vm["cpu"] - old["cpu"]) / seconds}
+    if vm["up"] < old["up"] or "exits" not in old:
+        old = vm
     if "exits" in vm:
         counts = {cause: count - old["exits"].get(cause, 0) for cause, count in vm["exits"].items()}
         found["exits_per_second"] = {cause: count / seconds for cause, count in counts.items()}
