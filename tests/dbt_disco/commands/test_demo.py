@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -123,6 +124,18 @@ def test_a_machine_without_enough_memory(
     monkeypatch.setattr(four_machines, "MACHINE", MachineConfiguration(2, 1, MB))
     assert main(["demo"]) == 1
     assert "MB on 2 nodes are all in use" in error_line(capsys)
+
+
+@pytest.mark.usefixtures("quick")
+def test_machines_that_do_not_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are not waited for for ever, and are gone when the command has ended."""
+    monkeypatch.setattr(four_machines, "ROUNDS", 1 << 31)
+    monkeypatch.setattr(four_machines, "_TIME_LIMIT", 1)
+    assert main(["demo"]) == 1
+    assert "it has not ended after 1 s" in error_line(capsys)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("dbt-disco-cpu")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
