@@ -197,13 +197,15 @@ def _boot(configuration: Configuration, options: Any) -> Outcome:
 
     with ExitStack() as lines:
 
-        def opened(option: LineOption) -> Line:
-            line = open_line(option)
+        def opened(option: LineOption, purpose: str) -> Line:
+            line = open_line(option, purpose)
             lines.callback(line.close)
             return line
 
-        console = opened(options.serial)
-        virtio_console = None if options.virtio_console is None else opened(options.virtio_console)
+        console = opened(options.serial, "serial line")
+        virtio_console = (
+            None if options.virtio_console is None else opened(options.virtio_console, "virtio console")
+        )
         virtual_machine = VirtualMachine(configuration, console, virtio_console=virtio_console)
         start_up = perf_counter() - _STARTED
         try:

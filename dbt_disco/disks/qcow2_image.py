@@ -25,8 +25,13 @@ _LEAKS: Final = 3
 def is_qcow2(path: Path) -> bool:
     """Whether a file says that it is a qcow2 image. Raises DiskError if it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return file.read(len(_MAGIC)) == _MAGIC
+        descriptor = os.open(
+            path, os.O_RDONLY | os.O_NONBLOCK
+        )  # it may be a pipe, for which nobody is to wait
+        try:
+            return os.read(descriptor, len(_MAGIC)) == _MAGIC
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise DiskError(f"{path}: {error.strerror}") from error
 

@@ -36,7 +36,9 @@ class RawImage:
         self.serial = serial
         self.read_only = not writable
         try:
-            descriptor = os.open(path, os.O_RDWR if writable else os.O_RDONLY)
+            descriptor = os.open(
+                path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_NONBLOCK
+            )  # as for pipes
         except OSError as error:
             raise DiskError(f"{path}: {error.strerror}") from error
         try:

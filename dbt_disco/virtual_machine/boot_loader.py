@@ -83,12 +83,12 @@ def _highest(floor: int, ceiling: int, size: int) -> MemoryRange | None:
 def _initrd(path: Path) -> FileRange:
     try:
         status = path.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise BootError(f"{path}: not a regular file, not an initrd")
         with open(path, "rb"):
             pass
     except OSError as error:
         raise BootError(f"{path}: {error.strerror}") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise BootError(f"{path}: not a regular file, not an initrd")
     if status.st_size == 0:
         raise BootError(f"{path}: an empty file, not an initrd")
     return FileRange(path, 0, status.st_size)

@@ -33,8 +33,11 @@ def parse_line(text: str) -> LineOption:
     raise ValueError(f"{text}: it is {_FORMS}")
 
 
-def open_line(option: LineOption) -> Line:
-    """Make the line. Raises LineError if its other side cannot be had."""
+def open_line(option: LineOption, purpose: str) -> Line:
+    """Make the line. Raises LineError if its other side cannot be had.
+
+    Where that is only known now, the user is told, with the line's `purpose`.
+    """
     if isinstance(option, TcpOptions):
         return TcpLine(option)
     if isinstance(option, Path):
@@ -48,7 +51,7 @@ def open_line(option: LineOption) -> Line:
     from dbt_disco.virtual_machine.console.pty_line import PtyLine
 
     line = PtyLine()
-    print(f"dbt-disco: the serial line is {line.name}", file=sys.stderr, flush=True)
+    print(f"dbt-disco: the {purpose} is {line.name}", file=sys.stderr, flush=True)
     return line
 
 

@@ -124,6 +124,12 @@ def test_serial_file(tmp_path: Path) -> None:
     assert path.read_text() == "Hello from bare metal.\n"
 
 
+def test_terminals_of_their_own_are_named_by_purpose() -> None:
+    done = boot("--kernel", HELLO, "--serial", "pty", "--virtio-console", "pty")
+    names = re.findall(r"^dbt-disco: the (.*) is /dev/pts/[0-9]+$", done.errors, re.MULTILINE)
+    assert names == ["serial line", "virtio console"]
+
+
 def test_serial_file_that_cannot_be_written() -> None:
     done = boot("--kernel", HELLO, "--serial", "file:/dev/full")
     assert done == Done(1, "", "dbt-disco: --serial file:/dev/full: No space left on device\n")
@@ -496,6 +502,10 @@ def test_a_disk_in_use(program: Program, tmp_path: Path) -> None:
         (("--kernel", "/dev/zero"), 1, "not a regular file"),
         (("--kernel", "/bin/sh"), 1, "not for MIPS"),
         (("--kernel", HELLO, "--initrd", "MISSING"), 1, "/MISSING: No such file"),
+        (("--kernel", "PIPE"), 1, "not a regular file"),
+        (("--kernel", HELLO, "--initrd", "PIPE"), 1, "not a regular file"),
+        (("--kernel", HELLO, "--drive", "file=PIPE"), 1, "neither a file nor a block device"),
+        (("--kernel", HELLO, "--drive", "file=PIPE,format=raw,mode=exclusive"), 1, "neither a file"),
         (("--kernel", HELLO, "--initrd", "BIG"), 1, "more --memory"),
         (("--kernel", HELLO, "--append", "a\nb"), 1, "printable ASCII"),
         (("--kernel", HELLO, "--append", "x" * 5000), 1, "shorten it"),
@@ -525,7 +535,8 @@ def test_bad_input(tmp_path: Path, words: tuple[object, ...], status: int, part:
     for name, size in (("BIG", 8 << 20), ("UNALIGNED", 1000)):
         with open(tmp_path / name, "wb") as file:
             file.truncate(size)
-    given = [re.sub("BIG|UNALIGNED|MISSING", rf"{tmp_path}/\g<0>", str(word)) for word in words]
+    os.mkfifo(tmp_path / "PIPE")
+    given = [re.sub("BIG|UNALIGNED|MISSING|PIPE", rf"{tmp_path}/\g<0>", str(word)) for word in words]
     done = boot(*given)
     assert (done.status, done.output) == (status, "")
     assert part in done.error_line()

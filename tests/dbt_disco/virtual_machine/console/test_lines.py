@@ -247,7 +247,7 @@ def test_options_refused(text: str) -> None:
 
 
 def test_pty_says_its_name(capsys: pytest.CaptureFixture[str]) -> None:
-    line = open_line("pty")
+    line = open_line("pty", "serial line")
     assert isinstance(line, PtyLine)
     assert capsys.readouterr().err == f"dbt-disco: the serial line is {line.name}\n"
     line.close()
