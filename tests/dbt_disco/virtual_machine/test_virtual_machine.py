@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from dbt_disco.virtual_machine.machine import Machine
 from dbt_disco.virtual_machine.outcome import Ending, Outcome
 from dbt_disco.virtual_machine.running import RunningVirtualMachine
 from dbt_disco.virtual_machine.virtual_machine import TooManyDevices, VirtualMachine
+from runtime.system.vcpu import SystemVcpu
 from tests.dbt_disco.virtual_machine.bare_programs import (
     ECHO,
     ENDLESS,
@@ -28,6 +30,8 @@ from tests.dbt_disco.virtual_machine.bare_programs import (
 
 MEMORY_SIZE = 4 << 20
 TIMEOUT = 30
+KERNEL = 0x10_0000
+"""Physical address of a raw image."""
 
 
 def written(tmp_path: Path, *lines: str, big_endian: bool = False) -> Path:
@@ -70,6 +74,31 @@ def test_nothing_runs_after_the_reset(tmp_path: Path) -> None:
         Outcome(Ending.RESET),
         b"",
     )
+
+
+@pytest.mark.parametrize("engine", ["auto", "translator", "interpreter"])
+def test_a_device_writes_to_the_running_page(tmp_path: Path, engine: Engine) -> None:
+    """An endless loop, translated by then, whose branch becomes a `nop`."""
+    kernel = written(tmp_path, "loop:", "addiu r8, r8, 1", "beq r0, r0, loop", "nop", *monitor_call(3))
+    guest = VirtualMachine(Configuration(kernel, memory_size=MEMORY_SIZE, engine=engine), ScriptedConsole())
+    surroundings, vcpu = guest.surroundings, guest.vcpu
+    assert isinstance(vcpu, SystemVcpu)
+
+    def later(callback: Callable[[], None]) -> None:
+        surroundings.call_at(surroundings.now() + 20_000_000, callback)
+
+    def write_when_it_is_hot() -> None:
+        if engine == "interpreter" or vcpu.translations.counts.installed:
+            later(lambda: guest.memory.write(KERNEL + 4, bytes(4)))
+        elif surroundings.now() < TIMEOUT * 1_000_000_000:
+            later(write_when_it_is_hot)
+        else:
+            guest.end(Outcome(Ending.STOPPED))
+
+    later(write_when_it_is_hot)
+    assert guest.run().ending is Ending.POWER_OFF
+    assert vcpu.state.gpr[8] > 1000
+    guest.close()
 
 
 @pytest.mark.parametrize("mask", [0, 0x0300], ids=["none unmasked", "only software interrupts unmasked"])
