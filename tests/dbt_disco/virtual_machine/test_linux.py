@@ -18,6 +18,7 @@ from dbt_disco.virtual_machine.console.scripted_console import ScriptedConsole
 from dbt_disco.virtual_machine.machine import Machine
 from dbt_disco.virtual_machine.outcome import Ending, Outcome
 from dbt_disco.virtual_machine.running import RunningVirtualMachine
+from runtime.addresses import MACHINE_PAGE_SIZE
 from tests.dbt_disco.commands.terminal_session import TerminalSession
 from tests.missing import need_libslirp
 
@@ -146,6 +147,25 @@ def test_all_devices(on_root_disk: Configuration, tmp_path: Path) -> None:
         virtio_console.send("from hvc\n")
         assert ask(guest, "head -1 /dev/hvc0") == "from hvc"
         assert abs(int(ask(guest, "date +%s")) - time.time()) < 30
+
+
+def test_free_pages_are_given_back(on_root_disk: Configuration) -> None:
+    """By the guest's reports, some seconds after it has freed them."""
+    size = 48 << 20
+    with RunningVirtualMachine(replace(on_root_disk, balloon=True)) as guest:
+        guest.console.wait_for(ROOT_PROMPT, BOOT_TIMEOUT)
+        memory = guest.virtual_machine.machine.memory
+        before, used = memory.allocated, size // MACHINE_PAGE_SIZE
+        for _ in range(2):
+            guest.console.send(f'python3 -c \'b = b"x" * {size}; print("it is", len(b)); input()\'\n')
+            guest.console.wait_for(f"it is {size}", TIMEOUT)
+            assert memory.allocated > before + used // 2
+            guest.console.send("\n")
+            guest.console.wait_for(ROOT_PROMPT, TIMEOUT)
+            deadline = time.monotonic() + TIMEOUT
+            while memory.allocated > before + used // 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
 
 
 @pytest.mark.usefixtures("debian")
