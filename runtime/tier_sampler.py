@@ -7,24 +7,22 @@ time sends a signal every now and then, and its handler, LLVM IR, looks where na
 from __future__ import annotations
 
 import ctypes
-import errno
-import os
 import signal
 import threading
+import time
 from typing import Final
 
 from runtime.code_arena import CodeArena
 from runtime.disk_cache import DiskCache
 from runtime.host_signals import CONTEXT_PROGRAM_COUNTER
 from runtime.native_code import NativeCode, load_routine
+from runtime.posix_timer import PosixTimer
 from runtime.signal_actions import SignalActions
 
 _SIGNAL: Final = int(signal.SIGSTKFLT)
 """A signal that Linux never sends, and that MIPS, whose signals the guest gets from the host, does not have."""
 _INTERVAL: Final = 1_000_000
 """Nanoseconds between samples; the host's timer ticks make it more."""
-_SIGEV_THREAD_ID: Final = 4
-_CLOCK_THREAD_CPUTIME_ID: Final = 3
 
 _HANDLER_IR: Final = f"""\
 @sample_record = dso_local global ptr null
@@ -65,24 +63,6 @@ class _Record(ctypes.Structure):
     ]
 
 
-class _SignalEvent(ctypes.Structure):
-    """struct sigevent of Linux."""
-
-    _fields_ = [
-        ("value", ctypes.c_uint64),
-        ("signo", ctypes.c_int),
-        ("notify", ctypes.c_int),
-        ("thread", ctypes.c_int),
-        ("rest", ctypes.c_uint8 * 44),
-    ]
-
-
-_libc: Final = ctypes.CDLL(None, use_errno=True)
-_libc.timer_create.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
-_libc.timer_settime.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
-_libc.timer_delete.argtypes = [ctypes.c_void_p]
-
-
 class TierSampler:
     """Samples the calling thread from now on until `stop`."""
 
@@ -95,18 +75,13 @@ class TierSampler:
         self._arena.write(symbols["sample_record"], ctypes.addressof(self._record).to_bytes(8, "little"))
         self._actions: Final = SignalActions()
         self._actions.set(_SIGNAL, self._arena.base + symbols["note_sample"], restart=True)
-        event = _SignalEvent(0, _SIGNAL, _SIGEV_THREAD_ID, threading.get_native_id())
-        self._timer: Final = ctypes.c_void_p()
-        clock = _CLOCK_THREAD_CPUTIME_ID
-        if _libc.timer_create(clock, ctypes.byref(event), ctypes.byref(self._timer)):
-            number = ctypes.get_errno() or errno.EAGAIN
-            raise OSError(number, f"timer_create: {os.strerror(number)}")
-        setting = (ctypes.c_int64 * 4)(0, _INTERVAL, 0, _INTERVAL)
-        _libc.timer_settime(self._timer, 0, ctypes.byref(setting), None)
+        thread = threading.get_native_id()
+        self._timer: Final = PosixTimer(_SIGNAL, 0, clock=time.CLOCK_THREAD_CPUTIME_ID, thread=thread)
+        self._timer.repeat(_INTERVAL)
 
     def stop(self) -> None:
         """Take no more samples."""
-        _libc.timer_delete(self._timer)
+        self._timer.close()
         signal.sigtimedwait({_SIGNAL}, 0)  # one that may be pending, if the guest has blocked everything
         self._actions.restore(_SIGNAL)
 
