@@ -161,14 +161,16 @@ def four_machines(volume: Volume, disk: Path) -> Iterator[FourMachines]:
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, TIMER_SIGNALS)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    cluster = Cluster(ClusterConfiguration("demo", MACHINE, tuple(members), disk))
-    machines = FourMachines(cluster, volume)
     try:
-        machines.start()
-        yield machines
+        cluster = Cluster(ClusterConfiguration("demo", MACHINE, tuple(members), disk))
+        machines = FourMachines(cluster, volume)
+        try:
+            machines.start()
+            yield machines
+        finally:
+            machines.give_up()
+            cluster.close()
     finally:
-        machines.give_up()
-        cluster.close()
         sys.setswitchinterval(interval)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 

@@ -46,6 +46,11 @@ class HostTimer:
         state.host_timer = timer.id
         self._state: Final = state
 
+    @staticmethod
+    def let_through() -> None:
+        """On a thread that runs vCPUs: whoever started it may have blocked the signal, and no Compare would match."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {SIGNAL})
+
     def set(self, time: int) -> None:
         """Expire at a time of `time.monotonic_ns`."""
         self._timer.expire_at(time)

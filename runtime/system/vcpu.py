@@ -241,6 +241,8 @@ class SystemVcpu:
         thread = get_ident()
         if thread != self._thread:
             self.native.attach(self.state)
+            if self._host_timer is not None:
+                HostTimer.let_through()
             self._thread = thread
         else:
             self.native.host_faults.bind(self.state)

@@ -45,13 +45,15 @@ def running(
 ) -> Iterator[Cluster]:
     """A cluster that has been started, on two CPUs unless said otherwise."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, TIMER_SIGNALS)
-    machine = machine or MachineConfiguration(1, 2, 64 << 20)
-    cluster = Cluster(ClusterConfiguration("test", machine, tuple(members), Path("test.toml")))
-    cluster.start()
     try:
-        yield cluster
+        machine = machine or MachineConfiguration(1, 2, 64 << 20)
+        cluster = Cluster(ClusterConfiguration("test", machine, tuple(members), Path("test.toml")))
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.close()
     finally:
-        cluster.close()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

@@ -377,6 +377,17 @@ def test_an_error_restores_the_terminal(program: Program) -> None:
         assert session.settings() == session.settings_before
 
 
+def test_signals_that_were_blocked_when_it_was_started() -> None:
+    """The timer's is let through: guests' clocks would stand still."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, range(signal.SIGRTMIN, signal.SIGRTMAX))
+    try:
+        done = boot("--kernel", PREBUILT / "mipsel" / "system" / "timer_interrupt")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert done.status == 0
+    assert done.output.endswith(" passed, 0 failed\n")
+
+
 # Statistics.
 
 
