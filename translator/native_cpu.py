@@ -1,6 +1,6 @@
 """What the two native engines share: the `Cpu` of the algebra on LLVM IR.
 
-`translator.handlers` (tier 0) and `translator.region_cpu` (tier 1) differ in where registers live, how control
+`translator.handler_cpu` (tier 0) and `translator.region_cpu` (tier 1) differ in where registers live, how control
 moves and how an instruction is left; they supply those parts.
 """
 

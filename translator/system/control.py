@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from translator.handlers import address_of_entry
+from translator.handler_cpu import address_of_entry
 from translator.ir import IrValue
 from translator.native_cpu import CONVENTION
 from translator.predecode import (

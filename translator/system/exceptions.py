@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from translator.cp0_registers import Cause, Status
-from translator.handlers import address_of_entry
+from translator.handler_cpu import address_of_entry
 from translator.ir import IrValue
 from translator.predecode import ENTRY_SIZE
 from translator.state import ExceptionCode, Stop

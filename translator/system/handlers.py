@@ -7,13 +7,11 @@ from typing import Final
 from translator.algebra import SystemOperation
 from translator.encoding import ENCODINGS, Encoding
 from translator.float_routines import float_declarations, float_routines_ir
+from translator.handler_cpu import HandlerCpu, address_of_entry, dispatch
 from translator.handlers import (
     DECLARATIONS,
     ENTER_IR,
     FIRST_HANDLER_IR,
-    HandlerCpu,
-    address_of_entry,
-    dispatch,
     function,
     instruction_handler,
     raising_handler,
