@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import perf_counter
 from typing import Final, Literal
 
@@ -26,12 +24,13 @@ from runtime.address_space import (
 from runtime.breakpoints import Breakpoints
 from runtime.disk_cache import DiskCache
 from runtime.entry_table import EntryTable
+from runtime.exact_stepping import CLOCK_PER_INSTRUCTION, NO_LIMIT, ExactStepping
 from runtime.fault_address import reported_address
 from runtime.float_register_mode import change_float_layout
 from runtime.host_faults import SAVED_BIAS, SAVED_ENTRY, SAVED_NEXT, SAVED_PAGE_FAULT_ERROR, function_address
 from runtime.native_code import native_code
 from runtime.translations import Translations
-from translator.decode import decode, lookup
+from translator.decode import lookup
 from translator.encoding import Flow
 from translator.fcsr import FIR_24KF
 from translator.host_float import CONTROL_DEFAULT
@@ -40,8 +39,6 @@ from translator.state import CpuState, ExceptionCode, Stop
 
 Engine = Literal["interpreter", "translator", "auto"]
 
-CLOCK_PER_INSTRUCTION: Final = 16
-_NO_LIMIT: Final = 1 << 62
 _MARGIN: Final = 4096 * CLOCK_PER_INSTRUCTION
 """Native code looks at the limit at taken branches only; so close to it, instructions are counted out."""
 _DECODED_AHEAD: Final = 32
@@ -87,12 +84,12 @@ class Vcpu:
             decodes_natively=engine != "translator",
         )
         self._precise_faults = precise_faults or address_space.maps_bottom
-        self.clock_limit = _NO_LIMIT
+        self.clock_limit = NO_LIMIT
         """`run` stops before `state.clock` would exceed this: 16 for each retired instruction."""
         self._float_checked = 0
         """`state.float_checked` that the installed translations were made for."""
-        self._stop_requested = False
-        self._is_stepping = False
+        self.stop_requested = False
+        """`run` is to return, as soon as it can be."""
         self._enter_native = self.native.enter
         self.native_seconds = 0.0
         """Time spent in native code since `measure_native_time`."""
@@ -102,6 +99,7 @@ class Vcpu:
         self._breakpoints: Final = Breakpoints(
             self.entries, self.translations, self.native.handlers["breakpoint"]
         )
+        self._stepping: Final = ExactStepping(self, self._breakpoints)
         address_space.code_changed = self._code_changed
         address_space.bottom_mapped = self._bottom_mapped
 
@@ -201,7 +199,7 @@ class Vcpu:
 
     def request_stop(self) -> None:
         """Make a `run` in progress, or else the next one, return soon with Stop.LIMIT; async-signal-safe."""
-        self._stop_requested = True
+        self.stop_requested = True
         self.state.limit = 0
 
     def run(self) -> Stop:
@@ -209,17 +207,17 @@ class Vcpu:
         self.attach()
         state = self.state
         if state.pc in self.breakpoints:
-            stop = self._leave_breakpoint()
+            stop = self._stepping.leave_breakpoint()
             if stop is not Stop.NONE:
                 return stop
         while True:
             if state.clock + _MARGIN >= self.clock_limit:
-                return self._run_counted_out()
-            stop = self._run_native(self.clock_limit - _MARGIN + CLOCK_PER_INSTRUCTION)
+                return self._stepping.run_counted_out()
+            stop = self.run_native(self.clock_limit - _MARGIN + CLOCK_PER_INSTRUCTION)
             if stop is Stop.NONE:
                 continue
-            if stop is not Stop.LIMIT or self._stop_requested or state.pending_signals:
-                return self._external(stop)
+            if stop is not Stop.LIMIT or self.stop_requested or state.pending_signals:
+                return self.external(stop)
 
     def run_to_branch(self) -> Stop:
         """Run a little: Stop.LIMIT at a branch in tier 0, at the end of a cycle in a region.
@@ -227,107 +225,15 @@ class Vcpu:
         A branch it has stopped at may have written its link register, which doing it again does not change.
         """
         self.attach()
-        return self._external(self._run_native(self.state.clock + CLOCK_PER_INSTRUCTION + 1))
+        return self.external(self.run_native(self.state.clock + CLOCK_PER_INSTRUCTION + 1))
 
-    def _external(self, stop: Stop) -> Stop:
+    def external(self, stop: Stop) -> Stop:
+        """`run` ends with this stop."""
         if stop is Stop.LIMIT:
-            self._stop_requested = False
+            self.stop_requested = False
         return stop
 
-    def _leave_breakpoint(self) -> Stop:
-        """Execute the instruction at pc, where there is a breakpoint; NONE if `run` can go on from there."""
-        state, before = self.state, self.state.clock
-        if before >= self.clock_limit:
-            return self._run_counted_out()
-        with self._stepping(), self._breakpoints.lifted(state.pc):
-            while state.clock == before:
-                stop = self._run_stretch(1)
-                if stop not in (Stop.BREAKPOINT, Stop.NONE):
-                    return self._external(stop)
-        if state.pc not in self.breakpoints:
-            return Stop.NONE
-        state.stop = Stop.BREAKPOINT
-        return Stop.BREAKPOINT
-
-    def _run_counted_out(self) -> Stop:
-        """Run straight-line stretches between breakpoints until the limit is reached exactly."""
-        state = self.state
-        while state.clock < self.clock_limit:
-            if self._stop_requested or state.pending_signals:
-                return self._external(Stop.LIMIT)
-            remaining = (self.clock_limit - state.clock) // CLOCK_PER_INSTRUCTION
-            with self._stepping():
-                stop = self._run_stretch(remaining)
-            if stop not in (Stop.BREAKPOINT, Stop.NONE):
-                return stop
-            if state.pc in self.breakpoints:
-                state.stop = Stop.BREAKPOINT
-                return Stop.BREAKPOINT
-        state.stop = Stop.LIMIT
-        return self._external(Stop.LIMIT)
-
-    @contextmanager
-    def _stepping(self) -> Iterator[None]:
-        """While this lasts, instructions run in tier 0, and a store to a code page ends the native call."""
-        self.state.exact_stores, self._is_stepping = 1, True
-        try:
-            yield
-        finally:
-            self.state.exact_stores, self._is_stepping = bool(self.breakpoints), False
-
-    def _run_stretch(self, remaining: int) -> Stop:
-        """Run to the next branch or delay slot, or `remaining` instructions if that is nearer."""
-        if self.state.in_delay_slot:
-            return self._run_alone()
-        ends = self._ends_of_stretch(remaining)
-        breakpoint_handler = self.native.handlers["breakpoint"]
-        with self.translations.suspended(self.state.pc, ends[-1]):
-            before = {pc: self.entries.handler(pc) for pc in ends}
-            try:
-                for pc in ends:
-                    self.entries.set_handler(pc, breakpoint_handler)
-                return self._run_native(_NO_LIMIT)
-            finally:
-                for pc, handler in before.items():
-                    if self.entries.handler(pc) == breakpoint_handler:
-                        self.entries.set_handler(pc, handler)
-
-    def _run_alone(self) -> Stop:
-        """Do the instruction at pc, which is no branch, and no other; NONE if it is done.
-
-        Its `next` is an entry that stops. A store to its own page gets through: once the page is no longer
-        protected it stays so until the instruction is done.
-        """
-        state = self.state
-        pc, in_delay_slot = state.pc, state.in_delay_slot
-        following = state.branch_target if in_delay_slot else pc + 4 & 0xFFFF_FFFF
-        entry, step_entry = self.entries.address(pc), ctypes.addressof(state) + CpuState.step_entry.offset
-        with self.translations.suspended(pc, pc):
-            while self._fetch_faults() is None:
-                self.entries.fill(pc, self._word(pc))
-                stop = self._enter(entry, step_entry)
-                if not self.address_space.page_flags[pc >> PAGE_SHIFT] & CODE:
-                    self.entries.set_handler(pc, 0)
-                if stop is Stop.BREAKPOINT:
-                    state.pc, state.in_delay_slot = following, 0
-                    return Stop.NONE
-                state.branch_target = following
-                if stop is not Stop.FPU_MODE and not (stop is Stop.MEMORY_FAULT and self._is_store_to_code()):
-                    return stop
-        return Stop.MEMORY_FAULT
-
-    def _ends_of_stretch(self, remaining: int) -> list[int]:
-        pc = self.state.pc
-        for _ in range(remaining):
-            if not self.address_space.page_flags[pc >> PAGE_SHIFT] & EXEC:
-                break
-            instruction = decode(self._word(pc))
-            pc = pc + 4 & 0xFFFF_FFFF
-            if instruction is not None and instruction.flow.has_delay_slot:
-                return [pc, pc + 4 & 0xFFFF_FFFF] if instruction.flow is Flow.BRANCH_LIKELY else [pc]
-        return [pc]
-
-    def _run_native(self, limit: int) -> Stop:
+    def run_native(self, limit: int) -> Stop:
         """Enter native code until a stop that is not the engine's own affair.
 
         NONE: after a store to a code page while stores are exact, since it may have emptied planted entries.
@@ -341,7 +247,7 @@ class Vcpu:
                 self.translations.mode_changed()
             state.limit = limit
             self.translations.install_ready()
-            if self._stop_requested or state.pending_signals:
+            if self.stop_requested or state.pending_signals:
                 state.stop = Stop.LIMIT
                 return Stop.LIMIT
             if state.pc & 3:
@@ -349,16 +255,16 @@ class Vcpu:
             entry = self.entries.address(state.pc)
             in_slot = state.in_delay_slot
             following = self.entries.address(state.branch_target) if in_slot else entry + ENTRY_SIZE
-            stop = self._enter(entry, following)
+            stop = self.enter(entry, following)
             if stop is Stop.UNDECODED:
                 outcome = self._meet_undecoded()
                 if outcome is not None:
                     return outcome
             elif stop is Stop.MEMORY_FAULT:
-                if self._is_store_to_code():
+                if self.is_store_to_code():
                     # Translating again, or decoding, would protect the page again before the store is done.
                     self.translations.counts.stepped += self.translations.translates_all
-                    stop = self._run_alone()
+                    stop = self._stepping.run_alone()
                 if stop is not Stop.NONE or state.exact_stores:
                     return stop
             elif stop is Stop.HOT:
@@ -371,9 +277,9 @@ class Vcpu:
     def _due(self, limit: int) -> bool:
         # Tier 0 looks when it is about to execute a branch, and counts that in.
         is_over = self.state.clock + CLOCK_PER_INSTRUCTION >= limit
-        return self._stop_requested or self.state.pending_signals != 0 or is_over
+        return self.stop_requested or self.state.pending_signals != 0 or is_over
 
-    def _enter(self, entry: int, following: int) -> Stop:
+    def enter(self, entry: int, following: int) -> Stop:
         """Enter native code at an entry, the one of pc, and with the one to run after it; why it came back."""
         state = self.state
         state.last_branch = entry - ENTRY_SIZE if state.in_delay_slot else 0
@@ -395,25 +301,25 @@ class Vcpu:
     def _meet_undecoded(self) -> Stop | None:
         """Decode or translate the instruction at pc; a Stop if that ends the run."""
         state = self.state
-        fault = self._fetch_faults()
+        fault = self.fetch_faults()
         if fault is not None:
             return fault
         self.address_space.mark_code(state.pc >> PAGE_SHIFT)
         translates = self.translations.translates_all and not self.translations.is_set_aside(state.pc)
-        if self._is_stepping:
+        if self._stepping.is_stepping:
             self._decode(1)
         elif not translates:
             self._decode(1 if state.in_delay_slot else _DECODED_AHEAD)
         elif state.in_delay_slot or not self.translations.translate_now(state.pc):
-            return self._step_untranslated()
+            return self._stepping.step_untranslated()
         return None
 
-    def _fetch_faults(self) -> Stop | None:
+    def fetch_faults(self) -> Stop | None:
         """MEMORY_FAULT if the instruction at pc cannot be fetched: not executable, or beyond its file's end."""
         state = self.state
         try:
             if self.address_space.page_flags[state.pc >> PAGE_SHIFT] & EXEC:
-                self._word(state.pc)
+                self.word(state.pc)
                 return None
         except GuestFault:
             pass
@@ -421,7 +327,8 @@ class Vcpu:
         state.bad_virtual_address = state.pc
         return Stop.MEMORY_FAULT
 
-    def _word(self, pc: int) -> int:
+    def word(self, pc: int) -> int:
+        """The instruction at an address; GuestFault if that cannot be read."""
         return int.from_bytes(self.address_space.read(pc, 4), self._byte_order)
 
     def _decode(self, count: int) -> None:
@@ -438,16 +345,6 @@ class Vcpu:
             if is_slot or encoding is None or encoding.flow is Flow.EXCEPTION:
                 break
             is_slot = encoding.flow.has_delay_slot
-
-    def _step_untranslated(self) -> Stop | None:
-        """Do one instruction that cannot begin a region in tier 0."""
-        pc = self.state.pc
-        self.translations.counts.stepped += 1
-        with self._stepping():
-            stop = self._run_stretch(1)
-        if pc not in self.translations:
-            self.entries.set_handler(pc, 0)
-        return None if stop in (Stop.BREAKPOINT, Stop.NONE) else stop
 
     def _recover_state(self) -> None:
         """Make the state precise at the instruction whose access the host refused."""
@@ -467,10 +364,10 @@ class Vcpu:
             state.clock = following + registers[SAVED_BIAS] - ENTRY_SIZE & 0xFFFF_FFFF_FFFF_FFFF
         elif not self.translations.recover_state(state.fault_host_pc):
             return
-        if not registers[SAVED_PAGE_FAULT_ERROR] & _WRITE_FAULT and self._fetch_faults() is None:
-            state.bad_virtual_address = reported_address(state, self._word(state.pc), address & 0xFFFF_FFFF)
+        if not registers[SAVED_PAGE_FAULT_ERROR] & _WRITE_FAULT and self.fetch_faults() is None:
+            state.bad_virtual_address = reported_address(state, self.word(state.pc), address & 0xFFFF_FFFF)
 
-    def _is_store_to_code(self) -> bool:
+    def is_store_to_code(self) -> bool:
         """A store that was only refused because its page holds decoded code: drop that, let it be repeated."""
         state = self.state
         page = state.bad_virtual_address >> PAGE_SHIFT
