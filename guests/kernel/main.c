@@ -26,7 +26,7 @@ static const struct task {
 } tasks[] = {
 	{"checksum", task_checksum, true}, {"write", task_write, true}, {"compute", task_compute, false},
 	{"read", task_read, true},	   {"plant", task_plant, true}, {"search", task_search, false},
-	{"crash", task_crash, false},
+	{"crash", task_crash, false},	   {"torment", task_torment, false},
 };
 
 static const struct task *find_task(const char *name)
@@ -34,7 +34,7 @@ static const struct task *find_task(const char *name)
 	for (unsigned i = 0; i < sizeof tasks / sizeof *tasks; i++)
 		if (equal(tasks[i].name, name))
 			return &tasks[i];
-	usage_error("task=%s: no such task; there are all, checksum, write, compute, read, plant, search, crash", name);
+	usage_error("task=%s: no such task; there are all, checksum, write, compute, read, plant, search, crash, torment", name);
 }
 
 /* The names of the tasks, all of them known. */

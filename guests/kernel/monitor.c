@@ -5,17 +5,17 @@
 #include "platform.h"
 #include "uart.h"
 
-#define MONITOR_CALL_POWER_OFF 3
-
 extern char monitor_call_at[];
 
 /* `hypcall` with the number of the call in v0. A machine without a monitor does not know the instruction. */
-static __attribute__((noinline, noclone)) void monitor_call(unsigned number, unsigned argument)
+__attribute__((noinline, noclone)) unsigned monitor_call(unsigned number, unsigned first, unsigned second)
 {
 	register unsigned v0 __asm__("v0") = number;
-	register unsigned a0 __asm__("a0") = argument;
+	register unsigned a0 __asm__("a0") = first;
+	register unsigned a1 __asm__("a1") = second;
 
-	__asm__ volatile("monitor_call_at: .word 0x42000028" : "+r"(v0) : "r"(a0) : "v1", "memory");
+	__asm__ volatile("monitor_call_at: .word 0x42000028" : "+r"(v0) : "r"(a0), "r"(a1) : "v1", "memory");
+	return v0;
 }
 
 bool monitor_is_missing(struct exception_frame *frame)
@@ -31,7 +31,7 @@ void power_off(unsigned status)
 	interrupts_off();
 	uart_drain();
 	WRITE_CP0(READ_CP0(C0_STATUS) & ~STATUS_EXL, C0_STATUS); /* a panic in an exception: the next one needs EPC */
-	monitor_call(MONITOR_CALL_POWER_OFF, status);
+	monitor_call(MONITOR_CALL_POWER_OFF, status, 0);
 	*(volatile unsigned *)RESET = RESET_GO;
 	for (;;)
 		;

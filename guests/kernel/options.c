@@ -8,11 +8,11 @@
 #include "uart.h"
 
 #define COMMAND_LINE_SIZE 4096
-#define NAMES "task name files rounds sectors seed size segments repeat align touch frames kind"
+#define NAMES "task name files rounds sectors seed size segments repeat align touch frames kind operations devices reach give"
 
 static struct {
 	const char *name, *value;
-} options[16];
+} options[20];
 
 static unsigned option_count;
 

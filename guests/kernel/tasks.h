@@ -10,5 +10,6 @@ void task_read(void); /* measure how fast the disk is read */
 void task_plant(void); /* leave a secret everywhere … */
 void task_search(void); /* … and look for one */
 void task_crash(void); /* go wrong on purpose */
+void task_torment(void); /* do anything to the devices */
 
 #endif

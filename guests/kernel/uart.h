@@ -7,4 +7,7 @@ void uart_put(char character);
 /* Wait until everything has left it: before the machine is switched off. */
 void uart_drain(void);
 
+/* Have it send again, whatever its registers hold. */
+void uart_restore(void);
+
 #endif

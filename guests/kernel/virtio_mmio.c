@@ -79,25 +79,51 @@ static void put_address(const struct virtio_device *device, unsigned offset, con
 	put(device, offset + 4, 0);
 }
 
-const char *virtio_start(struct virtio_device *device, unsigned wanted, unsigned *features, struct virtqueue *queue)
+void virtio_reset(const struct virtio_device *device)
+{
+	put(device, STATUS, 0);
+}
+
+const char *virtio_begin(const struct virtio_device *device, unsigned wanted, unsigned *features)
 {
 	if (get(device, VERSION) != 2)
 		return "not version 2 of virtio over MMIO";
-	put(device, STATUS, 0);
+	virtio_reset(device);
 	put(device, STATUS, ACKNOWLEDGE | DRIVER);
 	*features = agree_on_features(device, wanted);
 	put(device, STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK);
 	if (!(get(device, STATUS) & FEATURES_OK))
 		return "the device does not agree on the features";
-	put(device, QUEUE_SELECT, 0);
-	if (get(device, QUEUE_SIZE_MAX) < VIRTQUEUE_SIZE)
-		return "the device's queue is too short";
-	put(device, QUEUE_SIZE, VIRTQUEUE_SIZE);
+	return NULL;
+}
+
+bool virtio_add_queue(const struct virtio_device *device, unsigned number, unsigned size, struct virtqueue *queue)
+{
+	put(device, QUEUE_SELECT, number);
+	if (get(device, QUEUE_SIZE_MAX) < size)
+		return false;
+	put(device, QUEUE_SIZE, size);
 	put_address(device, QUEUE_DESCRIPTORS, queue->descriptors);
 	put_address(device, QUEUE_AVAILABLE, &queue->available);
 	put_address(device, QUEUE_USED, &queue->used);
 	put(device, QUEUE_READY, 1);
+	return true;
+}
+
+void virtio_go(const struct virtio_device *device)
+{
 	put(device, STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
+}
+
+const char *virtio_start(struct virtio_device *device, unsigned wanted, unsigned *features, struct virtqueue *queue)
+{
+	const char *problem = virtio_begin(device, wanted, features);
+
+	if (problem)
+		return problem;
+	if (!virtio_add_queue(device, 0, VIRTQUEUE_SIZE, queue))
+		return "the device's queue is too short";
+	virtio_go(device);
 	return NULL;
 }
 

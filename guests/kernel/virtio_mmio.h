@@ -25,7 +25,7 @@ struct descriptor {
 #define DESCRIPTOR_WRITE 2 /* by the device */
 
 struct virtqueue {
-	struct descriptor descriptors[VIRTQUEUE_SIZE];
+	struct descriptor descriptors[VIRTQUEUE_SIZE] __attribute__((aligned(16)));
 	struct {
 		unsigned short flags, index, ring[VIRTQUEUE_SIZE];
 	} available;
@@ -43,6 +43,13 @@ bool virtio_find(struct virtio_device *device, unsigned kind);
 /* Reset the device, agree on those of the wanted features (below 32) that it has, and have it use this queue, which is
  * in KSEG0, as its first. What the features are, in *features. NULL, or what is wrong with the device. */
 const char *virtio_start(struct virtio_device *device, unsigned wanted, unsigned *features, struct virtqueue *queue);
+
+/* The same step by step: reset it and agree on features; have it use a queue, whose size is a power of two, false if it has
+ * no such queue; begin. */
+void virtio_reset(const struct virtio_device *device);
+const char *virtio_begin(const struct virtio_device *device, unsigned wanted, unsigned *features);
+bool virtio_add_queue(const struct virtio_device *device, unsigned number, unsigned size, struct virtqueue *queue);
+void virtio_go(const struct virtio_device *device);
 
 /* A word of the device's configuration. */
 unsigned virtio_configuration(const struct virtio_device *device, unsigned offset);

@@ -24,7 +24,7 @@ from dbt_disco.demo.expected_report import (
     written_sectors,
 )
 from dbt_disco.demo.guest_kernel import KERNEL, KERNEL_BIG_ENDIAN, KernelStatus
-from tests.dbt_disco.commands.command import REPOSITORY, launcher
+from tests.dbt_disco.commands.command import REPOSITORY, command, launcher
 from tests.dbt_disco.demo.kernel_boot import SMALL_VOLUME, VOLUME, boot, errors, results
 
 KERNELS = pytest.mark.parametrize("kernel", [KERNEL, KERNEL_BIG_ENDIAN], ids=["mipsel", "mips"])
@@ -128,6 +128,21 @@ def test_instruction_for_instruction_the_same_on_all_engines(tmp_path: Path) -> 
         boot(words, "--clock", "instructions", *drive(small), engine=engine).output for engine in engines
     }
     assert len(outputs) == 1 and "done: failures=0 " in outputs.pop()
+
+
+@KERNELS
+def test_tormented_devices_are_the_same_on_native_engines(kernel: Path, tmp_path: Path) -> None:
+    """Whatever is done to them, at the same instruction, has the same effects (what is printed is noise, too)."""
+    small = image(tmp_path / "small", SMALL_VOLUME.image())
+    words = ("--memory", "8M", "--clock", "instructions", "--rng", "--balloon", *drive(small))
+    words += ("--kernel", kernel, "--append", "task=torment operations=3000")
+    outputs = {
+        command("boot", *words, "--engine", engine, stdin=subprocess.DEVNULL, errors="replace").output
+        for engine in ("auto", "interpreter", "translator")
+    }
+    assert len(outputs) == 1
+    report = re.search(r"\ntorment: operations=3000 broken=(\d+)\n", outputs.pop())
+    assert report is not None and int(report[1]) > 30
 
 
 def test_a_deterministic_clock_gives_the_same_run_twice(disk: Path) -> None:
@@ -261,7 +276,7 @@ def test_too_little_memory_for_a_file(disk: Path) -> None:
         ("task=", "task= is missing: say what to do, as in task=all"),
         (
             "task=dance",
-            "task=dance: no such task; there are all, checksum, write, compute, read, plant, search, crash",
+            "task=dance: no such task; there are all, checksum, write, compute, read, plant, search, crash, torment",
         ),
         ("task=compute quiet", "quiet: not of the form name=value"),
         ("task=compute task=read", "task= is given twice"),
