@@ -11,11 +11,13 @@ from typing import Any, Final, Protocol, TypeVar
 
 from dbt_disco.cluster.configuration import ClusterConfiguration
 from dbt_disco.cluster.member import Member, MemberState
+from dbt_disco.cluster.placement import Placement
 from dbt_disco.cluster.scheduler import Scheduler
 from dbt_disco.cluster.shutdown import shut_down
-from dbt_disco.cluster.task import End
+from dbt_disco.cluster.task import End, Task
 from dbt_disco.virtual_machine.machine import Machine
 from runtime.system.auditor import Disagreement
+from runtime.system.placement_policy import load_policy
 
 _log: Final = logging.getLogger("dbt_disco.cluster")
 _Result = TypeVar("_Result")
@@ -51,12 +53,21 @@ class Cluster:
         self._keeper: Final = ThreadPoolExecutor(1, "dbt-disco-keeper")
         self._timers: Final[dict[Member, threading.Timer]] = {}
         self._is_closing = False
+        policy = load_policy(machine.policy) if machine.nodes > 1 else None
+        self.placement: Final = (
+            None
+            if policy is None
+            else Placement(self.machine.memory, policy, self.scheduler, self._tasks, self.do)
+        )
+        """Moves pages to where they are used, if there are several nodes; None: all stay where they are."""
 
     def start(self) -> None:
         """Start the processors, and all members, one after the other; returns at once."""
         self.scheduler.start()
         for member in self.members.values():
             self.do(self.start_member, member)
+        if self.placement is not None:
+            self.placement.start()
 
     def close(self) -> None:
         """End what still runs, write out the disks, and give everything back."""
@@ -64,6 +75,8 @@ class Cluster:
         shut_down(self, list(self.members.values()), "the cluster goes down")
         for timer in list(self._timers.values()):
             timer.cancel()
+        if self.placement is not None:
+            self.placement.close()
         self._keeper.shutdown()
         self.scheduler.close()
         for member in self.members.values():
@@ -87,13 +100,17 @@ class Cluster:
 
         On the keeper's thread.
         """
-        tasks = [member.task for member in self.members.values() if member.task is not None]
+        tasks = self._tasks()
         with self.scheduler.hold(*tasks):
+            held = [] if self.placement is None else [self.placement.held()]
             try:
-                self.machine.audit(task.virtual_machine for task in tasks)
+                self.machine.audit([task.virtual_machine for task in tasks], held)
             except Disagreement as disagreement:
                 return disagreement.found
         return []
+
+    def _tasks(self) -> list[Task]:
+        return [member.task for member in self.members.values() if member.task is not None]
 
     @property
     def has_ended(self) -> bool:
@@ -113,6 +130,11 @@ class Cluster:
         """See `Observer`."""
         if self.listener is not None:
             self.listener.console_changed(member)
+
+    def made(self, task: Task) -> None:
+        """See `Observer`."""
+        if self.placement is not None:
+            self.placement.add(task)
 
     def ended(self, member: Member, end: End) -> None:
         """See `Observer`."""

@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from dbt_disco.virtual_machine.configuration import Configuration
+from runtime.system.placement_policy import DEFAULT_POLICY
 
 
 class Restart(Enum):
@@ -36,6 +37,8 @@ class MachineConfiguration:
     cpus_per_node: int = 1
     memory_per_node: int = 1 << 30
     """In bytes."""
+    policy: str = DEFAULT_POLICY
+    """What decides which pages move between nodes: see `load_policy`."""
 
     @property
     def memory_size(self) -> int:
@@ -50,8 +53,11 @@ class MemberConfiguration:
     name: str
     virtual_machine: Configuration
     home_node: int
+    """Of its vCPU."""
     restart: Restart = Restart.NEVER
     shutdown: Shutdown = Shutdown.NONE
+    memory_node: int | None = None
+    """Where its memory is taken from, as long as there is some; None: from the node that it runs on."""
 
 
 @dataclass(frozen=True)

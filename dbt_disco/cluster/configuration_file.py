@@ -40,6 +40,8 @@ from dbt_disco.disks.drive import Drive, SharingMode
 from dbt_disco.virtual_machine.configuration import DEFAULT_CPU, Configuration
 from dbt_disco.virtual_machine.user_network_option import UserNetworkOption, parse_network
 from runtime.system.cpu_model import CPU_MODELS
+from runtime.system.placement_policy import DEFAULT_POLICY, PolicyError, load_policy
+from translator.system.memory_map import NODES_MAX
 
 DEBIAN: Final = "debian"
 """As a kernel: the guest that `dbt-disco fetch debian` has made."""
@@ -48,7 +50,6 @@ _VM: Final = "{vm}"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _FORMATS: Final = ("raw", "qcow2")
 _SUBNET_KINDS: Final = ("user",)
-_MOST_NODES: Final = 64
 _MOST_CPUS: Final = 64
 _MOST_COPIES: Final = 1000
 _FIRST_MAC: Final = bytes.fromhex("525400123456")
@@ -92,10 +93,15 @@ def read_cluster(path: Path) -> ClusterConfiguration:
 
 def _machine(table: Table) -> MachineConfiguration:
     machine = MachineConfiguration(
-        nodes=table.integer("nodes", 1, least=1, most=_MOST_NODES),
+        nodes=table.integer("nodes", 1, least=1, most=NODES_MAX),
         cpus_per_node=table.integer("cpus_per_node", 1, least=1, most=_MOST_CPUS),
         memory_per_node=table.size("memory_per_node", "1G"),
+        policy=table.text("policy", DEFAULT_POLICY),
     )
+    try:
+        load_policy(machine.policy)
+    except PolicyError as error:
+        table.fail("policy", str(error))
     table.close()
     return machine
 
@@ -129,9 +135,7 @@ def _members(name: str, table: Table, known: _Machines, number: int) -> list[Mem
         table.document.fail(table.path, f"{name!r} is no name: letters, digits, and - _ . behind the first")
     count = table.integer("count", 1, least=1, most=_MOST_COPIES)
     names = [name] if count == 1 else [f"{name}-{copy}" for copy in range(1, count + 1)]
-    home_node = None
-    if table.has("home_node"):
-        home_node = table.integer("home_node", 0, least=0, most=known.machine.nodes - 1)
+    home_node, memory_node = (_node(table, field, known) for field in ("home_node", "memory_node"))
     restart = Restart(table.choice("restart", [restart.value for restart in Restart], Restart.NEVER.value))
     base = _base(table, known)
     network = _network(table, known, names)
@@ -154,8 +158,13 @@ def _members(name: str, table: Table, known: _Machines, number: int) -> list[Mem
         if boots_debian:
             configuration = _debian(table, configuration)
         node = place % known.machine.nodes if home_node is None else home_node
-        members.append(MemberConfiguration(vm, configuration, node, restart, shutdown))
+        members.append(MemberConfiguration(vm, configuration, node, restart, shutdown, memory_node))
     return members
+
+
+def _node(table: Table, field: str, known: _Machines) -> int | None:
+    """One of the machine's nodes, if it is given."""
+    return table.integer(field, 0, least=0, most=known.machine.nodes - 1) if table.has(field) else None
 
 
 def _base(table: Table, known: _Machines) -> Configuration:

@@ -44,6 +44,9 @@ class Observer(Protocol):
 
     def state_changed(self, member: Member, reason: str) -> None: ...
     def console_changed(self, member: Member) -> None: ...
+    def made(self, task: Task) -> None:
+        """A virtual machine has been made, and is going to run."""
+
     def ended(self, member: Member, end: End) -> None:
         """The virtual machine does not run any more: `Member.bury` is to be called, on the keeper's thread."""
 
@@ -100,12 +103,17 @@ class Member:
         self._started_at = monotonic()
         try:
             configuration = self.configuration
+            home, memory_node = configuration.home_node, configuration.memory_node
             virtual_machine = VirtualMachine(
-                configuration.virtual_machine, self.console, machine=self._machine
+                configuration.virtual_machine,
+                self.console,
+                machine=self._machine,
+                memory_node=home if memory_node is None else memory_node,
             )
         except Exception as error:
             return self._end(error)
-        task = Task(virtual_machine, configuration.home_node, lambda end: self._observer.ended(self, end))
+        task = Task(virtual_machine, home, lambda end: self._observer.ended(self, end), memory_node)
+        self._observer.made(task)
 
         def attention() -> None:
             virtual_machine.vcpu.request_stop()

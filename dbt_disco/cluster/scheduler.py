@@ -254,7 +254,7 @@ class Scheduler:
         if task.last_processor != processor.number:
             task.migrations += task.last_processor >= 0
             task.last_processor = processor.number
-            task.virtual_machine.memory.node = processor.node  # where it takes memory from
+            task.run_on(processor.node)
         self._virtual_now = max(self._virtual_now, task.virtual_time)
         processor.slice_start = now
         latest = _FOR_EVER

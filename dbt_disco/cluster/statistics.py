@@ -47,8 +47,18 @@ def cluster_statistics(cluster: Cluster) -> dict[str, Any]:
             {"number": cpu.number, "node": cpu.node, "cpu": cpu.busy_time() / _NANOSECONDS}
             for cpu in cluster.scheduler.processors
         ],
-        "vms": [_member_statistics(member) for member in cluster.members.values()],
+        "placement": None if cluster.placement is None else cluster.placement.statistics(),
+        "vms": [
+            _member_statistics(member) | {"local_fraction": _local_fraction(cluster, member)}
+            for member in cluster.members.values()
+        ],
     }
+
+
+def _local_fraction(cluster: Cluster, member: Member) -> float | None:
+    """See `Placement.local_fraction`."""
+    placement, task = cluster.placement, member.task
+    return None if placement is None or task is None else placement.local_fraction(task)
 
 
 def _member_statistics(member: Member) -> dict[str, Any]:

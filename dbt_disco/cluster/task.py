@@ -11,6 +11,7 @@ from dbt_disco.virtual_machine.outcome import Outcome
 
 if TYPE_CHECKING:
     from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
+    from runtime.system.access_sampling import AccessSampling
     from runtime.system.vcpu import SystemVcpu
 
 End = Outcome | Exception
@@ -31,9 +32,15 @@ class Task:
     """A virtual machine under the host's clock. Its fields are the scheduler's, under that one's lock."""
 
     def __init__(
-        self, virtual_machine: VirtualMachine, home_node: int, when_ended: Callable[[End], None]
+        self,
+        virtual_machine: VirtualMachine,
+        home_node: int,
+        when_ended: Callable[[End], None],
+        memory_node: int | None = None,
     ) -> None:
-        """`when_ended` is called once, on a processor's thread: it may only take a note."""
+        """`when_ended` is called once, on a processor's thread: it may only take a note. `memory_node`: see
+        `MemberConfiguration`.
+        """
         from runtime.system.vcpu import SystemVcpu
 
         vcpu = virtual_machine.vcpu
@@ -42,6 +49,9 @@ class Task:
         self.vcpu: Final[SystemVcpu] = vcpu
         self.state_address: Final = addressof(vcpu.state)
         self.home_node: Final = home_node
+        self._memory_node: Final = memory_node
+        self.sampling: AccessSampling | None = None
+        """Of its accesses, where pages move."""
         self.when_ended: Final = when_ended
         self.state = TaskState.NEW
         self.virtual_time = 0
@@ -63,6 +73,15 @@ class Task:
         """ENDED: how."""
         self.at_safe_point = False
         """RUNNING: its thread is within `Scheduler.hold`, where its tables may be changed by others."""
+
+    def run_on(self, node: int) -> None:
+        """It is going to run on a processor of that node."""
+        memory = self.virtual_machine.memory
+        memory.used_on = node
+        if self._memory_node is None:
+            memory.node = node
+        if self.sampling is not None:
+            self.sampling.runs_on(node)
 
     def wakes_at(self) -> int | None:
         """IDLE: when Compare matches, in terms of `time.monotonic_ns`; None if that does not count."""

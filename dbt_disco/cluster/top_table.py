@@ -12,7 +12,7 @@ _CAUSES: Final = 3
 """So many causes of exits are named for each virtual machine."""
 _MEMORY: Final = ("touched", "private", "shared", "copied_on_write")
 _VM_TITLES: Final = (
-    *("VM", "STATE", "NODE", "CPU%", "MIPS", "EXITS/S"),
+    *("VM", "STATE", "NODE", "CPU%", "MIPS", "LOCAL%", "EXITS/S"),
     *("TOUCHED", "PRIVATE", "SHARED", "COPIED", "MOST EXITS"),
 )
 
@@ -52,6 +52,7 @@ def top_table(statistics: Statistics) -> str:
         f"cluster {statistics['cluster']}, up {statistics['up']:.0f} s, {len(vms)} virtual machines",
         f"CPUs:   {', '.join(cpus)}",
         f"memory: {memory['in_use'] / _MB:.1f} of {memory['machine'] / _MB:.0f} MB in use; {', '.join(nodes)}",
+        *_placement_lines(statistics.get("placement")),
         "",
     ]
     rows = [_VM_TITLES, *(_vm_row(vm) for vm in vms)]
@@ -65,6 +66,20 @@ def top_table(statistics: Statistics) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _placement_lines(placement: Statistics | None) -> list[str]:
+    """What has moved between nodes, if anything may."""
+    if placement is None:
+        return []
+    return [
+        f"pages:  {_percent(placement['local_fraction'])}% of accesses local; {placement['migrated']} migrated, "
+        f"{placement['replicated']} replicated, {placement['collapsed']} collapsed, {placement['seconds']:.2f} s"
+    ]
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{100 * fraction:.1f}"
+
+
 def _vm_row(vm: Statistics) -> Sequence[str]:
     use = vm.get("memory_use")
     exits = vm.get("exits_per_second", {})
@@ -75,6 +90,7 @@ def _vm_row(vm: Statistics) -> Sequence[str]:
         str(vm["home_node"]),
         f"{vm['percent']:.1f}",
         f"{vm['mips']:.1f}" if "mips" in vm else "-",
+        _percent(vm.get("local_fraction")),
         f"{sum(exits.values()):.0f}",
         *(f"{use[kind] / _MB:.1f}" if use else "-" for kind in _MEMORY),
         ", ".join(f"{cause} {exits[cause]:.0f}" for cause in most),

@@ -10,6 +10,7 @@ from dbt_disco.virtual_machine.memory_image import BootError, FileRange, Piece
 from runtime.addresses import MACHINE_PAGE_SIZE
 from runtime.shared_compile_service import SharedCompileService
 from runtime.system.machine_memory import MachineMemory
+from runtime.system.page_routines import EntryList
 from runtime.system.physical_memory import PhysicalMemory
 
 if TYPE_CHECKING:
@@ -69,8 +70,11 @@ class Machine:
 
         return share_contents(self.memory, [guest.memory for guest in virtual_machines])
 
-    def audit(self, virtual_machines: Iterable[VirtualMachine]) -> None:
-        """Have the auditor look at all memory; these are all virtual machines, and none runs. `Disagreement`."""
+    def audit(self, virtual_machines: Iterable[VirtualMachine], held: Iterable[EntryList] = ()) -> None:
+        """Have the auditor look at all memory; these are all virtual machines, and none runs. `Disagreement`.
+
+        `held`: pages that others than virtual machines and the cache use.
+        """
         from runtime.system.auditor import Tenant, audit  # late: seldom needed
         from runtime.system.vcpu import SystemVcpu
 
@@ -78,7 +82,7 @@ class Machine:
             Tenant(guest.memory, guest.vcpu.tables if isinstance(guest.vcpu, SystemVcpu) else None)
             for guest in virtual_machines
         ]
-        audit(self.memory, tenants, [] if self.cache is None else self.cache.held())
+        audit(self.memory, tenants, [*held, *([] if self.cache is None else self.cache.held())])
 
 
 def _sector_cache(memory: MachineMemory) -> SectorCache:

@@ -59,10 +59,12 @@ class VirtualMachine:
         *,
         virtio_console: CharacterBackend | None = None,
         machine: Machine | None = None,
+        memory_node: int = 0,
     ) -> None:
         """`console` is at the other end of the serial line; with `virtio_console` there is a virtio console, too.
 
         `machine` is where memory is taken from, and may be shared with other virtual machines; None: one of its own.
+        `memory_node` is the node that memory is taken from, as long as there is some.
         Raises CommandError (a file is missing or damaged, memory too small), DiskError and OSError.
         """
         self.configuration: Final = configuration
@@ -91,7 +93,9 @@ class VirtualMachine:
                 size, shares_images=False, use_cache=configuration.use_cache
             )
         self.machine: Final = machine
-        self.memory: Final = PhysicalMemory(machine.memory, [(part.start, part.size) for part in ranges])
+        self.memory: Final = PhysicalMemory(
+            machine.memory, [(part.start, part.size) for part in ranges], memory_node
+        )
         self.bus: Final = Bus("big" if self.big_endian else "little")
         self.vcpu: Final = make_vcpu(
             configuration,

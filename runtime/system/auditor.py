@@ -70,6 +70,7 @@ def _disagreements(
         uses[page] += len(at)
     yield from _users(machine, places, uses)
     yield from _free_lists(machine)
+    yield from _counts(machine)
     for tenant in tenants:
         yield from _writable(machine, tenant.memory, uses)
         yield from _code(tenant.memory)
@@ -112,6 +113,13 @@ def _users(
                 break
         if set(noted) != places.get(page, set()) or len(set(noted)) != len(noted):
             yield f"machine page {page} is mapped at {sorted(places.get(page, ()))}, its back map says {noted}"
+
+
+def _counts(machine: MachineMemory) -> Iterator[str]:
+    """Nothing is counted of pages that are free: whoever gets them would be moved by others' accesses."""
+    for page in {*machine.counts.in_use()} if machine.counts is not None else ():
+        if page >= machine.pages or not machine.users[page]:
+            yield f"machine page {page} is free, and has accesses or moves"
 
 
 def _free_lists(machine: MachineMemory) -> Iterator[str]:

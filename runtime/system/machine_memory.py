@@ -2,7 +2,8 @@
 
 A machine page is known by its number; nodes have equal shares of the numbers. Who uses each page is in flat arrays
 (`translator.system.memory_map`): with the places of all virtual machines 8 + 8 bytes for each page of 4 KB, and 8 more
-for each page by which virtual machines have been promised more than there is.
+for each page by which virtual machines have been promised more than there is; with several nodes, 2 for each node, 1,
+and 8 for copies (`page_moves`).
 
 Virtual machines on different threads allocate and share pages: whatever changes these arrays does so under `lock`. A
 virtual machine's own pmap and tables change on the thread that runs it, or while that is known not to run native code.
@@ -27,6 +28,7 @@ from runtime.host_memory import (
     map_memory,
     unmap_memory,
 )
+from runtime.system.access_counts import AccessCounts
 from runtime.system.page_routines import EntryList, page_routines
 from translator.system.memory_map import (
     LINK_SIZE,
@@ -87,6 +89,10 @@ class MachineMemory:
         )
         self.map_address: Final = ctypes.addressof(self.map)
         self.routines: Final = page_routines(use_cache)
+        self.counts: Final = AccessCounts(self.map, self.pages, self.routines) if nodes > 1 else None
+        """Of accesses from the nodes, if there are several."""
+        self.page_copied: Callable[[int], None] = _ignore
+        """Told, under the lock, the shared page that a virtual machine has got a copy of because it stored to it."""
         self.lock: Final = RLock()
         self.reclaim: Callable[[int], int] | None = None
         """Asked, under the lock, to release so many pages when none is free; says how many are free now."""
@@ -231,6 +237,10 @@ class MachineMemory:
     def page_at(self, host: int) -> int:
         """The page at a host address."""
         return host - self.base >> MACHINE_PAGE_SHIFT
+
+
+def _ignore(page: int) -> None:
+    """Nobody wants to know."""
 
 
 def _reserve(size: int) -> int:

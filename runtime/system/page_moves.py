@@ -14,7 +14,7 @@ stays behind.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from runtime.addresses import MACHINE_PAGE_SIZE
@@ -37,9 +37,14 @@ class PageMoves:
         """Member of a set → entry of the next one."""
         self._first: Final = (ctypes.c_uint32 * machine.pages)()
         """Member of a set → entry of the first one."""
+        machine.page_copied = self._page_copied
         self.migrated = 0
         self.replicated = 0
         """Pages copied for another node."""
+        self.collapsed = 0
+        """Pages of sets that a virtual machine has stored to."""
+        self.moved_to: Final = [0] * machine.nodes
+        """Pages that have migrated or been copied to each node."""
 
     # Migration.
 
@@ -56,11 +61,30 @@ class PageMoves:
             fresh = self._copy(page, node)
             if fresh is None:
                 return None
+            memories = self._memories()
+            self._note_move(page, fresh)
             for number, frame in places:
-                self._memories()[number].move_mapping(frame, fresh)
+                memories[number].move_mapping(frame, fresh)
             machine.release(fresh)  # which is the mappings' now
             self.migrated += 1
+            self.moved_to[node] += 1
             return fresh
+
+    def migrate_run(self, pages: Sequence[int], memory: PhysicalMemory, node: int) -> list[int]:
+        """Move pages that are memory of one virtual machine's own, without code; those that are not, which stay.
+
+        Ends, with the rest among those, where the node is full.
+        """
+        machine = self._machine
+        if not pages:
+            return []
+        with machine.lock:
+            entries = (ctypes.c_uint32 * len(pages))(*(page + 1 for page in pages))
+            done = memory.migrate_run(entries, node)
+            left = [page for page, entry in zip(pages, entries[:done], strict=False) if not entry]
+            self.migrated += done - len(left)
+            self.moved_to[node] += done - len(left)
+            return [*left, *pages[done:]]
 
     # Replication.
 
@@ -71,17 +95,19 @@ class PageMoves:
         """
         machine, memories = self._machine, self._memories()
         with machine.lock:
-            places = [place for member in self._members(page) for place in machine.places(member)]
-            wanted = [(n, f) for n, f in places if memories[n].node == node]
+            places = [place for member in self.members(page) for place in machine.places(member)]
+            wanted = [(n, f) for n, f in places if memories[n].user_node == node]
             if not wanted or any(memories[n].may_store(f) for n, f in places):
                 return None
-            member = next((m for m in self._members(page) if machine.node_of(m) == node), None)
+            member = next((m for m in self.members(page) if machine.node_of(m) == node), None)
             if member is None:
                 member = self._copy(page, node)
                 if member is None:
                     return None
                 self._add(page, member)
+                self._note_move(page, member)
                 self.replicated += 1
+                self.moved_to[node] += 1
             for number, frame in wanted:
                 if memories[number].machine_page(frame) != member:
                     memories[number].move_mapping(frame, member)
@@ -92,7 +118,7 @@ class PageMoves:
         freed = 0
         with self._machine.lock:
             for first in self._sets():
-                members = list(self._members(first))
+                members = list(self.members(first))
                 kept = [member for member in members if self._machine.users[member] > 1]
                 if len(kept) < len(members):
                     freed += self._give_up(members, kept if len(kept) > 1 else [])
@@ -100,14 +126,22 @@ class PageMoves:
 
     def held(self) -> EntryList:
         """All members of sets, for the auditor."""
-        members = [member + 1 for first in self._sets() for member in self._members(first)]
+        members = [member + 1 for first in self._sets() for member in self.members(first)]
         return (ctypes.c_uint32 * len(members))(*members)
+
+    def _note_move(self, page: int, fresh: int) -> None:
+        if self._machine.counts is not None:
+            self._machine.counts.has_moved(fresh, page)
+
+    def _page_copied(self, page: int) -> None:
+        """See `MachineMemory.page_copied`."""
+        self.collapsed += self._first[page] != 0
 
     def _sets(self) -> list[int]:
         """The first members of all sets."""
         return [page for page, first in words_in_use(self._first) if first == page + 1]
 
-    def _members(self, page: int) -> Iterator[int]:
+    def members(self, page: int) -> Iterator[int]:
         """The set of a page, or the page alone if it has none."""
         entry = self._first[page] or page + 1
         while entry:

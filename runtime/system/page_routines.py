@@ -40,6 +40,12 @@ class PageRoutines:
         )
         self.unmap_run: Final = self._function("unmap_run", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER, _NUMBER)
 
+        self.migrate_run: Final = self._function(
+            "migrate_run", _ADDRESS, _ADDRESS, _ADDRESS, _NUMBER, _NUMBER
+        )
+        self.hot_pages: Final = self._function("hot_pages", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)
+        self.halve_bytes: Final = self._function("halve_bytes", _ADDRESS, _NUMBER)
+
     def _function(
         self, name: str, *parameters: type[ctypes.c_uint64 | ctypes.c_uint32]
     ) -> Callable[..., int]:

@@ -42,7 +42,8 @@ def _ignore_page(number: int) -> None:
 class PhysicalMemory:
     """The memory of one virtual machine: `ranges` of (physical address, size), multiples of the page size."""
 
-    def __init__(self, machine: MachineMemory, ranges: list[tuple[int, int]]) -> None:
+    def __init__(self, machine: MachineMemory, ranges: list[tuple[int, int]], node: int = 0) -> None:
+        """`node`: see there."""
         self.machine: Final = machine
         self.decoded: Final = DecodedPages(machine.pages)
         self.pmap: Final = (ctypes.c_uint64 * _PHYSICAL_PAGES)()
@@ -62,12 +63,15 @@ class PhysicalMemory:
             is_memory=ctypes.addressof(self._is_memory),
             code_flags=ctypes.addressof(self.decoded.flags),
             first_place=self.number << PLACE_SHIFT,
+            node=node,
         )
         self._map_address: Final = ctypes.addressof(self.map)
         self.zap: Callable[[int], None] = _ignore_page
         """Drops every translation to a physical page; set by the vCPU."""
         self.code_dropped: Callable[[int], None] = _ignore_page
         """Told the machine page whose code is about to change."""
+        self.used_on: int | None = None
+        """The node of the processor that the virtual machine runs on; None: nobody has said, the one of its memory."""
         self.copied = 0
         """Pages copied as they were stored to."""
         self._frame_of_code: dict[int, set[int]] = {}
@@ -104,6 +108,11 @@ class PhysicalMemory:
     @node.setter
     def node(self, node: int) -> None:
         self.map.node = node
+
+    @property
+    def user_node(self) -> int:
+        """The node that memory is used on."""
+        return self.node if self.used_on is None else self.used_on
 
     @property
     def mapped(self) -> int:
@@ -170,6 +179,19 @@ class PhysicalMemory:
         with self.machine.lock:
             self._map(frame, (ctypes.c_uint32 * 1)(machine_page + 1), 0, 1, options)
 
+    def migrate_run(self, entries: EntryList, node: int) -> int:
+        """Move pages of a list to a node as far as they are memory of this virtual machine's only, without code.
+
+        The list has what they are then, or 0; returns how many it was before the node was full.
+        """
+        machine = self.machine
+        with machine.lock:
+            done = machine.routines.migrate_run(
+                machine.map_address, self._map_address, ctypes.addressof(entries), len(entries), node
+            )
+            machine.clean_if_many()
+        return done
+
     def make_writable(self, frame: int) -> None:
         """Before a store: a page of the virtual machine's own, without decoded code."""
         self.touch(frame)
@@ -190,6 +212,7 @@ class PhysicalMemory:
         machine = self.machine
         with machine.lock:
             fresh = machine.allocate(self.node, zeroed=False)
+            machine.page_copied(page)
             ctypes.memmove(machine.address(fresh), machine.address(page), MACHINE_PAGE_SIZE)
             self._map(frame, (ctypes.c_uint32 * 1)(fresh + 1), 0, 1, Option.WRITABLE | Option.GIVEN)
         self.copied += 1

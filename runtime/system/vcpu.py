@@ -115,6 +115,8 @@ class SystemVcpu:
         )
         self._access: Final = DeviceAccess(self)
         self.direct_registers: Final = DirectRegisters(self.state, self.native)
+        self.on_visit: Callable[[], None] = lambda: None
+        """Called on the vCPU's thread, outside native code, when it has been asked for a visit."""
         self._thread = 0
         """The thread that has run this vCPU last."""
         zap = self.native.function("zap_physical_page", None, ctypes.c_void_p, ctypes.c_uint32)
@@ -333,6 +335,7 @@ class SystemVcpu:
 
     def _meet_visit(self) -> bool:
         self.state.visit_requested = 0
+        self.on_visit()
         return True
 
     def _meet_device(self) -> bool:

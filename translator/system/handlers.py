@@ -28,6 +28,7 @@ from translator.predecode import (
     reserved_in_coprocessor_symbol,
 )
 from translator.state import Access, ExceptionCode, Stop
+from translator.system.aging import aging_ir
 from translator.system.control import control_ir
 from translator.system.coprocessor import needs_coprocessor_1
 from translator.system.decoding import decoding_ir
@@ -234,6 +235,7 @@ def system_handlers_ir(big_endian: bool, counts: bool = False) -> str:
         exceptions_ir(),
         timer_ir(),
         zap_ir(),
+        aging_ir(),
         decoding_ir(),
         register_page_ir(),
         direct_registers_ir(),

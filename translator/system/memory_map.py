@@ -1,11 +1,13 @@
 """The layout of what is kept of machine pages: `memmap`, beside the `pmap` of every virtual machine.
 
-All is in flat arrays of 32-bit numbers, which Python and the routines of `page_mapping` both work on:
+All is in flat arrays, mostly of 32-bit numbers, which Python and the routines of `page_mapping` both work on:
 
 - *users* of each machine page: physical pages it is mapped at, and caches that hold it; 0: free;
 - its *back map*: a doubly linked list of the physical pages it is mapped at. A physical page of a virtual machine is
   known by its *place*, virtual machine << 20 | page number, and has one link at that number, wherever it leads: nothing
-  is ever allocated for a record. The list begins in *heads*; place 0 is none, as virtual machines count from 1.
+  is ever allocated for a record. The list begins in *heads*; place 0 is none, as virtual machines count from 1;
+- on a machine of several nodes, *counts* of sampled accesses, for each node a {u8 loads and fetches, u8 stores} of each
+  page, and how often each page has *moved* lately, a u8; all 0 of a free page.
 
 A free page's head is the next free page of its node's list: the *dirty* ones hold what they held, the *clean* ones
 zeros. Lists of pages, here and in arguments, hold *entries*: the number of the page + 1, or 0 for none.
@@ -24,6 +26,9 @@ PLACE_SHIFT: Final = 20
 LINK_SIZE: Final = 8
 """Bytes of a link: {u32 next place, u32 previous place}."""
 
+COUNT_SHIFT: Final = 1
+"""Of a page's number in the counts of a node."""
+
 _PerNode = ctypes.c_uint32 * NODES_MAX
 
 
@@ -39,6 +44,12 @@ class MemoryMap(ctypes.Structure):
         ("node_pages", ctypes.c_uint32),  # pages of each node; page // node_pages is the node
         ("all_dirty", ctypes.c_uint32),  # dirty pages on all nodes
         ("unused", ctypes.c_uint32),
+        (
+            "counts",
+            ctypes.c_uint64,
+        ),  # host address of the sampled accesses (`access_counts`); 0: none are sampled
+        ("counts_size", ctypes.c_uint64),  # bytes of one node's
+        ("moves", ctypes.c_uint64),  # host address of the u8 per page: how often it has moved lately
         ("dirty", _PerNode),  # first entry of the list
         ("clean", _PerNode),  # first entry of the list
         ("untouched", _PerNode),  # so many of the node's pages have been in use ever

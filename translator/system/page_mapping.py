@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 from translator.ir import UNLIKELY_METADATA, IrValue
-from translator.system.memory_map import MemoryMap, Option, PhysicalMap
+from translator.system.access_counts import access_counts_ir
+from translator.system.memory_map import PLACE_SHIFT, Option
+from translator.system.page_routine import PageRoutine
 from translator.system.routine import Routine, argument
 from translator.system.views import PAGE_SHIFT, PMAP_WRITABLE
 from translator.system.zap import empty_slots
@@ -22,59 +24,8 @@ _VECTOR_SIZE: Final = 64
 def page_mapping_ir() -> str:
     """LLVM IR of the module."""
     functions = [_allocate(), _release(), _link(), _unlink(), _zap(), _allocate_run(), _release_run()]
-    return "\n".join([*functions, _touch_run(), _map_run(), _unmap_run(), UNLIKELY_METADATA])
-
-
-class _PageRoutine(Routine):
-    """A routine that has parameters `map` (host address of the MemoryMap) and, mostly, `vm` (of the PhysicalMap)."""
-
-    def field_at(self, name: str, index: IrValue | None = None) -> IrValue:
-        """Host address of a field, or of an element of one."""
-        base, structure = ("map", MemoryMap) if hasattr(MemoryMap, name) else ("vm", PhysicalMap)
-        offset: int = getattr(structure, name).offset
-        at = argument(self, base, 64) + offset
-        return at if index is None else at + (index.zext(64) << 2)
-
-    def get(self, name: str, index: IrValue | None = None) -> IrValue:
-        """A field, or an element of one."""
-        structure = MemoryMap if hasattr(MemoryMap, name) else PhysicalMap
-        width = 32 if index is not None else 8 * getattr(structure, name).size
-        return self.load(self.field_at(name, index), width)
-
-    def add(self, name: str, amount: int, index: IrValue | None = None) -> None:
-        """Count up or down."""
-        self.store(self.field_at(name, index), self.get(name, index) + amount)
-
-    def of_page(self, array: str, page: IrValue) -> IrValue:
-        """Host address of an element of `users` or `heads`."""
-        return self.get(array) + (page.zext(64) << 2)
-
-    def link_at(self, place: IrValue) -> IrValue:
-        """Host address of a place's link."""
-        return self.get("links") + (place.zext(64) << 3)
-
-    def call(self, name: str, width: int, *values: IrValue) -> IrValue:
-        typed = ", ".join(value.typed() for value in values)
-        return self.value(name, f"call i{width} @{name}({typed})", width)
-
-    def call_for_effect(self, name: str, *values: IrValue) -> None:
-        self.emit(f"call void @{name}({', '.join(value.typed() for value in values)})")
-
-    def function(self, name: str, result: str, parameters: str = "", attributes: str = "") -> str:
-        body = "\n".join(self.lines)
-        return f"define dso_local {result} @{name}({parameters}) nounwind {attributes} {{\n{body}\n}}\n"
-
-    def code_flags(self, page: IrValue) -> IrValue:
-        """What the virtual machine has derived from a machine page."""
-        return self.load(self.get("code_flags") + page.zext(64), 8)
-
-    def word_at(self, frame: IrValue) -> IrValue:
-        """Host address of a physical page's word."""
-        return self.get("pmap") + (frame.zext(64) << 3)
-
-    def machine_page(self, word: IrValue) -> IrValue:
-        """The machine page in a word of pmap."""
-        return (word - self.get("machine_base")).shift_right(PAGE_SHIFT).trunc(32)
+    functions += [_touch_run(), _map_run(), _unmap_run(), _migrate_run(), access_counts_ir()]
+    return "\n".join([*functions, UNLIKELY_METADATA])
 
 
 def _map(r: Routine) -> IrValue:
@@ -90,7 +41,7 @@ def _allocate() -> str:
 
     Dirty ones first: it takes less time to clear them than to have the host give a new one.
     """
-    r = _PageRoutine()
+    r = PageRoutine()
     nodes = r.get("nodes")
     with r.repeat(nodes) as turn:
         behind = argument(r, "node") + turn
@@ -118,7 +69,7 @@ def _allocate() -> str:
     return r.function("allocate", "i32", "i64 %map, i32 %node, i32 %zeroed")
 
 
-def _clear(r: _PageRoutine, host: IrValue) -> None:
+def _clear(r: PageRoutine, host: IrValue) -> None:
     with r.repeat((1 << PAGE_SHIFT) // _VECTOR_SIZE) as turn:
         at = r.pointer(host + (turn.zext(64) * _VECTOR_SIZE))
         r.emit(f"store {_VECTOR} zeroinitializer, ptr {at}, align {_VECTOR_SIZE}")
@@ -126,12 +77,14 @@ def _clear(r: _PageRoutine, host: IrValue) -> None:
 
 def _release() -> str:
     """i32: 1 if a page, which has one user less, is free now."""
-    r = _PageRoutine()
+    r = PageRoutine()
     page = argument(r, "page")
     users = r.load(r.of_page("users", page), 32) - 1
     r.store(r.of_page("users", page), users)
     with r.when(users.ne(0)):
         r.give(0)
+    with r.when(r.get("counts").ne(0)):
+        r.call_for_effect("forget_counts", _map(r), page)
     node = page.divide_unsigned(r.get("node_pages"))
     r.store(r.of_page("heads", page), r.get("dirty", node))
     r.store(r.field_at("dirty", node), page + 1)
@@ -143,7 +96,7 @@ def _release() -> str:
 
 def _link() -> str:
     """Note in a page's back map that it is mapped at a place."""
-    r = _PageRoutine()
+    r = PageRoutine()
     place = argument(r, "place")
     head_at = r.of_page("heads", argument(r, "page"))
     head = r.load(head_at, 32)
@@ -157,7 +110,7 @@ def _link() -> str:
 
 def _unlink() -> str:
     """The opposite."""
-    r = _PageRoutine()
+    r = PageRoutine()
     at = r.link_at(argument(r, "place"))
     following, previous = r.load(at, 32), r.load(at + 4, 32)
     with r.when(following.ne(0)):
@@ -172,14 +125,14 @@ def _unlink() -> str:
 
 def _zap() -> str:
     """Empty every slot that leads to a physical page."""
-    r = _PageRoutine()
+    r = PageRoutine()
     empty_slots(r, argument(r, "head_at", 64), r.get("slot_records"), r.get("slots"))
     return r.function("zap", "void", "i64 %vm, i64 %head_at")
 
 
 def _allocate_run() -> str:
     """Fill a list with pages of one user each; i32: how many there were."""
-    r = _PageRoutine()
+    r = PageRoutine()
     with r.repeat(argument(r, "count")) as turn:
         entry = r.call("allocate", 32, _map(r), argument(r, "node"), argument(r, "zeroed"))
         with r.when(entry.eq(0), unlikely=True):
@@ -195,7 +148,7 @@ def _release_run() -> str:
 
     i32: how many are free now.
     """
-    r = _PageRoutine()
+    r = PageRoutine()
     freed = r.assign("freed", "alloca i32")
     r.emit(f"store i32 0, ptr {freed}")
     with r.repeat(argument(r, "count")) as turn:
@@ -217,7 +170,7 @@ def _touch_run() -> str:
 
     i32: how many of the run have been looked at before there was no machine page left.
     """
-    r = _PageRoutine()
+    r = PageRoutine()
     with r.repeat(argument(r, "count")) as turn:
         frame = argument(r, "frame") + turn
         is_memory = r.load(r.get("is_memory") + frame.zext(64), 8).ne(0)
@@ -230,7 +183,7 @@ def _touch_run() -> str:
     return r.function("touch_run", "i32", "i64 %map, i64 %vm, i32 %frame, i32 %count")
 
 
-def _enter(r: _PageRoutine, frame: IrValue, page: IrValue, flags: IrValue) -> None:
+def _enter(r: PageRoutine, frame: IrValue, page: IrValue, flags: IrValue) -> None:
     """Map a page at a physical page that has none."""
     host = r.get("machine_base") + (page.zext(64) << PAGE_SHIFT)
     r.store(r.word_at(frame), host | flags)
@@ -238,7 +191,7 @@ def _enter(r: _PageRoutine, frame: IrValue, page: IrValue, flags: IrValue) -> No
     r.add("mapped", 1)
 
 
-def _leave(r: _PageRoutine, frame: IrValue, page: IrValue) -> None:
+def _leave(r: PageRoutine, frame: IrValue, page: IrValue) -> None:
     """Drop the mapping of a page at a physical page, and the translations to it."""
     heads = r.get("slot_heads")
     with r.when(heads.ne(0)):
@@ -257,7 +210,7 @@ def _map_run() -> str:
     i32: how many of them, before one that has to do with decoded code, or is none. The caller uses every page, too,
     so that none is free in between.
     """
-    r = _PageRoutine()
+    r = PageRoutine()
     options = argument(r, "options")
     heeds_code = (options & Option.CODE_TOO).eq(0)
     flags = (options & Option.WRITABLE).ne(0).select(r.constant(PMAP_WRITABLE, 64), r.constant(0, 64))
@@ -286,7 +239,7 @@ def _map_run() -> str:
 
 def _unmap_run() -> str:
     """Drop what is mapped at a run of physical pages; i32: how many, before one that has to do with decoded code."""
-    r = _PageRoutine()
+    r = PageRoutine()
     heeds_code = (argument(r, "options") & Option.CODE_TOO).eq(0)
     with r.repeat(argument(r, "count")) as turn:
         frame = argument(r, "frame") + turn
@@ -298,3 +251,63 @@ def _unmap_run() -> str:
             _leave(r, frame, page)
     r.give(argument(r, "count"))
     return r.function("unmap_run", "i32", "i64 %map, i64 %vm, i32 %frame, i32 %count, i32 %options")
+
+
+def _migrate_run() -> str:
+    """Move pages of a list to a node and put there what they are now; i32: how many of the list have been dealt with.
+
+    0 takes the place of those that are more than memory of this one virtual machine's own. Ends where the node is full.
+    """
+    r = PageRoutine()
+    node = argument(r, "node")
+    with r.repeat(argument(r, "count")) as turn:
+        at = argument(r, "entries", 64) + (turn.zext(64) << 2)
+        page = r.load(at, 32) - 1
+        r.store(at, r.constant(0, 32))
+        frame = r.call("sole_frame", 32, _map(r), _vm(r), page)
+        with r.when(frame.ne(-1)):
+            is_full = r.get("free", node).eq(0) & r.get("untouched", node).eq(r.get("node_pages"))
+            with r.when(is_full, unlikely=True):
+                r.store(at, page + 1)
+                r.give(turn)
+            fresh = r.call("allocate", 32, _map(r), node, r.constant(0, 32)) - 1
+            _copy(r, page, fresh)
+            moves = r.get("moves")
+            with r.when(moves.ne(0)):
+                before = r.load(moves + page.zext(64), 8)
+                r.store(moves + fresh.zext(64), before + before.ne(0xFF).zext(8))
+            _leave(r, frame, page)
+            _enter(r, frame, fresh, r.constant(PMAP_WRITABLE, 64))
+            r.store(at, fresh + 1)
+    r.give(argument(r, "count"))
+    parameters = "i64 %map, i64 %vm, i64 %entries, i32 %count, i32 %node"
+    return _sole_frame() + r.function("migrate_run", "i32", parameters)
+
+
+def _sole_frame() -> str:
+    """i32: the physical page of a virtual machine that a page is memory of, and of nothing else; -1 if it is more.
+
+    Code may not have been decoded of it, either.
+    """
+    r = PageRoutine()
+    page = argument(r, "page")
+    place = r.load(r.of_page("heads", page), 32)
+    is_sole = r.load(r.of_page("users", page), 32).eq(1) & r.code_flags(page).eq(0)
+    is_here = place.shift_right(PLACE_SHIFT).eq(r.get("first_place").shift_right(PLACE_SHIFT))
+    with r.when((is_sole & is_here) ^ 1, unlikely=True):
+        r.give(-1)
+    frame = place & (1 << PLACE_SHIFT) - 1
+    with r.when((r.load(r.word_at(frame), 64) & PMAP_WRITABLE).eq(0), unlikely=True):
+        r.give(-1)
+    r.give(frame)
+    return r.function("sole_frame", "i32", "i64 %map, i64 %vm, i32 %page")
+
+
+def _copy(r: PageRoutine, page: IrValue, fresh: IrValue) -> None:
+    """What is on a page to another."""
+    base = r.get("machine_base")
+    source, target = (base + (number.zext(64) << PAGE_SHIFT) for number in (page, fresh))
+    with r.repeat((1 << PAGE_SHIFT) // _VECTOR_SIZE) as turn:
+        offset = turn.zext(64) * _VECTOR_SIZE
+        loaded = r.assign("loaded", f"load {_VECTOR}, ptr {r.pointer(source + offset)}, align {_VECTOR_SIZE}")
+        r.emit(f"store {_VECTOR} {loaded}, ptr {r.pointer(target + offset)}, align {_VECTOR_SIZE}")

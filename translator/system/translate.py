@@ -12,6 +12,7 @@ from typing import Final
 from translator.cp0_registers import EntryLo, Status
 from translator.ir import IrValue
 from translator.state import Access, ExceptionCode, Stop
+from translator.system.access_counts import count_access_ir
 from translator.system.routine import Routine, argument
 from translator.system.views import (
     ENTRIES_SHIFT,
@@ -39,7 +40,7 @@ _CHAIN_LOOKED_AT: Final = 16
 def translate_ir() -> str:
     """LLVM IR of `translate` and its parts."""
     parts = [_translate(), _translate_mapped(), _note_kernel_half_owner()]
-    return "\n".join([*parts, _fill(), _store_to_code(), _record(), _fault()])
+    return "\n".join([*parts, _fill(), count_access_ir(), _store_to_code(), _record(), _fault()])
 
 
 def _kind_is(kind: IrValue, access: Access) -> IrValue:
@@ -182,6 +183,8 @@ def _fill() -> str:
         r.give(STOP)
     r.store(r.read("slots_base") + (slot.zext(64) << 3), contents)
     r.increment("fills")
+    with r.when(r.read("access_counts").ne(0)):
+        r.call_for_effect("count_access", machine_page, is_store.zext(32))
     r.give(FILLED)
     return r.function("fill", "i32", ", i32 %address, i32 %physical, i32 %kind")
 

@@ -10,6 +10,7 @@ from dbt_disco.cluster.configuration import MachineConfiguration, Restart
 from dbt_disco.cluster.configuration_file import read_cluster
 from dbt_disco.cluster.toml_table import ConfigurationError
 from dbt_disco.disks.drive import SharingMode
+from runtime.system.placement_policy import NO_POLICY, PageUse, load_policy
 
 COMPLETE = """\
 name = "demo"
@@ -79,10 +80,36 @@ def test_everything_is_read(tmp_path: Path) -> None:
     assert network is not None and network.forwardings[0].host_port == 2222
 
 
+def test_where_memory_is_and_what_moves_it(tmp_path: Path) -> None:
+    text = '[machine]\nnodes = 2\npolicy = "none"\n[vms.a]\nkernel = "k"\nhome_node = 0\nmemory_node = 1\n'
+    cluster = read_cluster(written(tmp_path, text))
+    assert cluster.machine.policy == NO_POLICY
+    assert (cluster.members[0].home_node, cluster.members[0].memory_node) == (0, 1)
+    own = text.replace('"none"', f'"{__name__}:Sedate"')
+    assert isinstance(load_policy(read_cluster(written(tmp_path, own)).machine.policy), Sedate)
+
+
+class Sedate:
+    """A policy of one's own."""
+
+    trigger = 1
+
+    def decide(self, page: PageUse) -> None:
+        """All stay."""
+
+
+class Demanding(Sedate):
+    """One that cannot be made."""
+
+    def __init__(self, more: int) -> None:
+        self.more = more
+
+
 def test_little_needs_to_be_said(tmp_path: Path) -> None:
     cluster = read_cluster(written(tmp_path, '[vms.a]\nkernel = "k"\n'))
     assert cluster.name == "cluster" and cluster.machine == MachineConfiguration(1, 1, 1 << 30)
     (member,) = cluster.members
+    assert member.memory_node is None
     assert member.virtual_machine.memory_size == 256 << 20 and not member.virtual_machine.drives
 
 
@@ -114,6 +141,34 @@ MISTAKES = {
     "a home that there is not": (
         VM + "home_node = 1\n",
         "3: vms.a.home_node: it is at least 0 and at most 0, not 1",
+    ),
+    "memory on a node that there is not": (
+        VM + "memory_node = 1\n",
+        "3: vms.a.memory_node: it is at least 0 and at most 0, not 1",
+    ),
+    "a policy that is no import path": (
+        VM + '[machine]\npolicy = "hot"\n',
+        '4: machine.policy: it is "package.module:Class", or "none", not "hot"',
+    ),
+    "a policy in no module": (
+        VM + '[machine]\npolicy = "no.such.module:Policy"\n',
+        "4: machine.policy: no.such.module cannot be imported: No module named",
+    ),
+    "a policy that its module has not": (
+        VM + '[machine]\npolicy = "runtime.system.placement_policy:Hot"\n',
+        "4: machine.policy: runtime.system.placement_policy has no class Hot",
+    ),
+    "a class that is no policy": (
+        VM + '[machine]\npolicy = "collections:Counter"\n',
+        "4: machine.policy: Counter is no policy: it needs a method decide",
+    ),
+    "a policy that wants arguments": (
+        VM + f'[machine]\npolicy = "{__name__}:Demanding"\n',
+        "4: machine.policy: Demanding cannot be made without arguments: ",
+    ),
+    "more nodes than a machine can have": (
+        "[machine]\nnodes = 17\n" + VM,
+        "2: machine.nodes: it is at least 1",
     ),
     "a size without a unit": (VM + 'memory = "many"\n', '3: vms.a.memory: it is a size like "256M"'),
     "an unknown mode": (

@@ -41,5 +41,5 @@ def test_the_table() -> None:
     assert cpus == "CPUs:   0 (node 0) 50.0%"
     assert memory == "memory: 4.0 of 64 MB in use; node 0 1.0, node 1 3.0" and not empty
     assert titles.split()[:4] == ["VM", "STATE", "NODE", "CPU%"]
-    assert " ".join(one.split()) == "one running 1 50.0 30.0 255 3.0 2.0 1.0 0.0 wait 250, device 5"
-    assert two.split() == ["two", "stopped", "0", "0.0", "-", "0", "-", "-", "-", "-"]
+    assert " ".join(one.split()) == "one running 1 50.0 30.0 - 255 3.0 2.0 1.0 0.0 wait 250, device 5"
+    assert two.split() == ["two", "stopped", "0", "0.0", "-", "-", "0", "-", "-", "-", "-"]

@@ -11,6 +11,7 @@ import ctypes
 import random
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,12 +24,15 @@ from dbt_disco.disks.modified_disk import ModifiedDisk
 from dbt_disco.disks.sector_cache import SectorCache
 from dbt_disco.virtual_machine.bus import Bus
 from runtime.addresses import MACHINE_PAGE_SIZE
+from runtime.system.access_sampling import AccessSampling
 from runtime.system.auditor import Tenant, audit
 from runtime.system.content_sharing import share_contents
 from runtime.system.cpu_model import CPU_MODELS
 from runtime.system.machine_memory import MachineMemory, OutOfMachineMemory
 from runtime.system.page_moves import PageMoves
+from runtime.system.page_placement import PagePlacement
 from runtime.system.physical_memory import PhysicalMemory
+from runtime.system.placement_policy import Decision, Migrate, PageUse, Replicate
 from runtime.system.vcpu import SystemVcpu
 from tests.conformance.assembler import assemble
 from translator.cp0_registers import Status
@@ -41,8 +45,8 @@ MACHINE_PAGES: Final = 160
 """Fewer than three virtual machines and the disk can use."""
 NODES: Final = 2
 GUESTS: Final = 4
-MOVES: Final = 6
-"""Pages of each virtual machine that move before each step, if they can."""
+MOVES: Final = 3
+"""Pages of each virtual machine that move at random before each step, if they can."""
 PRESSURE: Final = 24
 """Pages taken away or given back at once."""
 DISK_PAGES: Final = 40
@@ -93,6 +97,8 @@ class Guest:
             engine="interpreter",
             instruction_clock=True,
         )
+        self.sampling: Final = AccessSampling(self.vcpu)
+        self.sampling.runs_on(node)
         disk = Drive(image).open("vm", cache)
         assert isinstance(disk, ModifiedDisk)
         self.disk: Final = disk
@@ -126,6 +132,21 @@ class Guest:
         return registers[10]
 
 
+class MovesAll:
+    """A policy that moves each page it sees, if it can be moved at all."""
+
+    trigger = 1
+
+    def __init__(self) -> None:
+        self._random: Final = random.Random(0)
+
+    def decide(self, page: PageUse) -> Decision:
+        others = [node for node in range(NODES) if node != page.node]
+        if page.may_be_stored_to or (not page.is_shared and self._random.randrange(2)):
+            return Migrate(self._random.choice(others))
+        return Replicate((*others, page.node))
+
+
 class MemoryModel(RuleBasedStateMachine):
     """All virtual machines have the same disk, and more memory than there is."""
 
@@ -139,6 +160,7 @@ class MemoryModel(RuleBasedStateMachine):
         self.guests: list[Guest | None] = [None] * GUESTS
         self.ballast: list[int] = []
         self.moves = PageMoves(self.machine, self._memories)
+        self.placement = PagePlacement(self.machine, self.moves, self._memories, MovesAll())
         self.random = random.Random(0)
 
     def teardown(self) -> None:
@@ -175,7 +197,11 @@ class MemoryModel(RuleBasedStateMachine):
         return {guest.memory.number: guest.memory for guest in self.guests if guest is not None}
 
     def _move_pages(self) -> None:
-        """What a policy would do that moves pages at every opportunity."""
+        """By what has been sampled, under a policy that moves all, and at random."""
+        self.placement.step(lambda numbers: nullcontext())
+        for guest in self.guests:
+            if guest is not None:
+                guest.sampling.age()
         for memory in self._memories().values():
             for _ in range(MOVES):
                 page = self.random.randrange(MEMORY_PAGES)
@@ -184,6 +210,8 @@ class MemoryModel(RuleBasedStateMachine):
                     self.moves.migrate(machine_page, self.random.randrange(NODES))
                     self.moves.replicate(memory.machine_page(page), memory.node)
         if not self.random.randrange(8):
+            self.placement.halve()
+            self.placement.forget_moves()
             self.moves.sweep()
 
     def _kill(self, number: int) -> None:
@@ -400,7 +428,12 @@ class MemoryModel(RuleBasedStateMachine):
     @rule(number=_guests, node=st.integers(0, NODES - 1))
     def move(self, number: int, node: int) -> None:
         """The vCPU goes to another node."""
-        self._with(number, lambda guest: setattr(guest.memory, "node", node))
+
+        def act(guest: Guest) -> None:
+            guest.memory.node = node
+            guest.sampling.runs_on(node)
+
+        self._with(number, act)
 
     @rule(count=st.integers(1, PRESSURE))
     def press(self, count: int) -> None:

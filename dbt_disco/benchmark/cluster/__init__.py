@@ -1,0 +1,1 @@
+"""Measurements of many virtual machines on one machine."""

@@ -1,0 +1,60 @@
+"""A function builder for routines that work on `memmap` and `pmap`."""
+
+from __future__ import annotations
+
+from translator.ir import IrValue
+from translator.system.memory_map import MemoryMap, PhysicalMap
+from translator.system.routine import Routine, argument
+from translator.system.views import PAGE_SHIFT
+
+
+class PageRoutine(Routine):
+    """A routine that has parameters `map` (host address of the MemoryMap) and, mostly, `vm` (of the PhysicalMap)."""
+
+    def field_at(self, name: str, index: IrValue | None = None) -> IrValue:
+        """Host address of a field, or of an element of one."""
+        base, structure = ("map", MemoryMap) if hasattr(MemoryMap, name) else ("vm", PhysicalMap)
+        offset: int = getattr(structure, name).offset
+        at = argument(self, base, 64) + offset
+        return at if index is None else at + (index.zext(64) << 2)
+
+    def get(self, name: str, index: IrValue | None = None) -> IrValue:
+        """A field, or an element of one."""
+        structure = MemoryMap if hasattr(MemoryMap, name) else PhysicalMap
+        width = 32 if index is not None else 8 * getattr(structure, name).size
+        return self.load(self.field_at(name, index), width)
+
+    def add(self, name: str, amount: int, index: IrValue | None = None) -> None:
+        """Count up or down."""
+        self.store(self.field_at(name, index), self.get(name, index) + amount)
+
+    def of_page(self, array: str, page: IrValue) -> IrValue:
+        """Host address of an element of `users` or `heads`."""
+        return self.get(array) + (page.zext(64) << 2)
+
+    def link_at(self, place: IrValue) -> IrValue:
+        """Host address of a place's link."""
+        return self.get("links") + (place.zext(64) << 3)
+
+    def call(self, name: str, width: int, *values: IrValue) -> IrValue:
+        typed = ", ".join(value.typed() for value in values)
+        return self.value(name, f"call i{width} @{name}({typed})", width)
+
+    def call_for_effect(self, name: str, *values: IrValue) -> None:
+        self.emit(f"call void @{name}({', '.join(value.typed() for value in values)})")
+
+    def function(self, name: str, result: str, parameters: str = "", attributes: str = "") -> str:
+        body = "\n".join(self.lines)
+        return f"define dso_local {result} @{name}({parameters}) nounwind {attributes} {{\n{body}\n}}\n"
+
+    def code_flags(self, page: IrValue) -> IrValue:
+        """What the virtual machine has derived from a machine page."""
+        return self.load(self.get("code_flags") + page.zext(64), 8)
+
+    def word_at(self, frame: IrValue) -> IrValue:
+        """Host address of a physical page's word."""
+        return self.get("pmap") + (frame.zext(64) << 3)
+
+    def machine_page(self, word: IrValue) -> IrValue:
+        """The machine page in a word of pmap."""
+        return (word - self.get("machine_base")).shift_right(PAGE_SHIFT).trunc(32)
