@@ -75,6 +75,8 @@ def torment(disk: Path, seed: int, operations: int, reach: str) -> None:
         assert bool(hurt) is (reach == "all"), hurt
         assert cluster.machine.cache is not None
         cached = sum(file.pages for file in cluster.machine.cache.files())
+        assert cluster.placement is not None
+        cluster.do(cluster.placement.moves.sweep).result()  # copies that nobody uses any more
         assert cluster.machine.memory.allocated == cached
     assert disk.read_bytes() == VOLUME.image()
 
