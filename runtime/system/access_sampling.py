@@ -8,7 +8,7 @@ that costs, whatever the guest does.
 from __future__ import annotations
 
 import ctypes
-from time import perf_counter_ns
+from time import thread_time_ns
 from typing import Final
 
 from runtime.system.vcpu import SystemVcpu
@@ -30,14 +30,15 @@ class AccessSampling:
         assert counts is not None, "a machine of one node has nothing to count"
         self._vcpu: Final = vcpu
         self._counts: Final = counts
-        self._age: Final = vcpu.native.function(
-            "age_tables", ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32
-        )
+        native = vcpu.native
+        keeps_lock = ctypes.PYFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32)
+        self._age: Final = keeps_lock(native.arena.base + native.handlers["age_tables"])
+        """Too short for it to be worthwhile to let other threads have the interpreter meanwhile."""
         self._is_due = False
         self.emptied = 0
         """Slots."""
         self.nanoseconds = 0
-        """Spent on emptying them."""
+        """Of processor time, spent on emptying them."""
         vcpu.on_visit = self._visit
 
     def runs_on(self, node: int) -> None:
@@ -64,8 +65,8 @@ class AccessSampling:
 
     def age(self) -> None:
         """Empty some slots; on the vCPU's thread, outside native code."""
-        start = perf_counter_ns()
+        start = thread_time_ns()
         state = self._vcpu.state
         records = min(max(int(state.back_map_used) >> _VISITS_SHIFT, _FEWEST_RECORDS), _MOST_RECORDS)
         self.emptied += self._age(ctypes.addressof(state), records, _MOST_EMPTIED)
-        self.nanoseconds += perf_counter_ns() - start
+        self.nanoseconds += thread_time_ns() - start

@@ -230,6 +230,11 @@ class MachineMemory:
             yield place >> PLACE_SHIFT, place & _FRAME_MASK
             place = ctypes.c_uint32.from_address(self._links + LINK_SIZE * place).value
 
+    def sole_place(self, page: int) -> tuple[int, int] | None:
+        """The place of a page that has one user; None if that is a cache."""
+        place = self._heads[page]
+        return (place >> PLACE_SHIFT, place & _FRAME_MASK) if place else None
+
     def address(self, page: int) -> int:
         """Host address of a page."""
         return self.base + (page << MACHINE_PAGE_SHIFT)

@@ -22,10 +22,10 @@ _LISTED_AT_ONCE: Final = 8192
 _CONSIDERED_AT_ONCE: Final = 512
 """Pages that the policy is asked about; those that can be are moved natively, about 4 µs each."""
 _OTHERS_AT_ONCE: Final = 64
-_WITH_CODE_AT_ONCE: Final = 8
+_WITH_CODE_AT_ONCE: Final = 24
 _STEPS_TO_STAY: Final = 10
 """Steps before the policy is asked again about a page that was to stay."""
-_STEPS_WITHOUT_ROOM: Final = 4
+_STEPS_WITHOUT_ROOM: Final = 8
 """The same for one that there was no room for in the plan."""
 
 Hold = Callable[[frozenset[int]], AbstractContextManager[object]]
@@ -98,10 +98,17 @@ class PagePlacement:
         """Ask the policy about a page, under the machine's lock."""
         machine = self._machine
         node = machine.node_of(page)
-        places = list(machine.places(page))
         users = machine.users[page]
+        if users == 1:  # the usual case, in less time
+            place = machine.sole_place(page)
+            places = [] if place is None else [place]
+        else:
+            places = list(machine.places(page))
         mapped = [(memories[number], frame) for number, frame in places if number in memories]
-        has_code = any(memory.has_code(frame) for memory, frame in mapped)
+        has_code = may_store = False
+        for memory, frame in mapped:
+            has_code = has_code or memory.has_code(frame)
+            may_store = may_store or memory.may_store(frame)
         is_private = users == 1 and not has_code
         if (not is_private and len(plan.others) >= _OTHERS_AT_ONCE) or (
             has_code and plan.with_code >= _WITH_CODE_AT_ONCE
@@ -109,7 +116,6 @@ class PagePlacement:
             self._rests_until[page] = self._steps + _STEPS_WITHOUT_ROOM
             return
         reads, writes = self._counts.of_page(page)
-        may_store = any(memory.may_store(frame) for memory, frame in mapped)
         moves = self._counts.moves[page]
         use = PageUse(node, reads, writes, moves, users != len(places), may_store, has_code)
         decision = self.policy.decide(use) if mapped else None
