@@ -1,8 +1,8 @@
 """Random sequences of all that changes memory, on several virtual machines, against a naive model of them.
 
-The model of a virtual machine is two byte arrays, its memory and its disk. After every step the auditor must agree;
-what a virtual machine reads, by loads of its vCPU, by executing a page, by DMA or from its disk, must be what the model
-has.
+The model of a virtual machine is two byte arrays, its memory and its disk; one virtual machine's disk is an overlay,
+and outlives it. After every step the auditor must agree; what a virtual machine reads, by loads of its vCPU, by
+executing a page, by DMA or from its disk, must be what the model has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from dbt_disco.disks.block_backend import SECTOR_SIZE
-from dbt_disco.disks.drive import Drive
+from dbt_disco.disks.drive import Drive, SharingMode
 from dbt_disco.disks.modified_disk import ModifiedDisk
 from dbt_disco.disks.sector_cache import SectorCache
 from dbt_disco.virtual_machine.bus import Bus
@@ -45,6 +45,8 @@ MACHINE_PAGES: Final = 160
 """Fewer than three virtual machines and the disk can use."""
 NODES: Final = 2
 GUESTS: Final = 4
+KEEPS: Final = 3
+"""The virtual machine whose disk is an overlay: the next of that number finds what this one has written."""
 MOVES: Final = 3
 """Pages of each virtual machine that move at random before each step, if they can."""
 PRESSURE: Final = 24
@@ -59,6 +61,13 @@ _SEGMENTS: Final = (_KSEG0, 0xA000_0000, 0)
 _HYPCALL: Final = assemble("hypcall").to_bytes(4, "little")
 _STORE: Final = 0
 _LOAD: Final = 8
+_STORE_HALF: Final = 16
+_STORE_BYTE: Final = 24
+_STORE_LEFT: Final = 32
+_CODE: Final = ("sw r9, 0(r8)", "lw r10, 0(r8)", "sh r9, 0(r8)", "sb r9, 0(r8)", "swl r9, 0(r8)")
+"""At these offsets, a `hypcall` behind each."""
+_NOWHERE: Final = 0xBF10_0000
+"""Where there is no memory to execute."""
 
 _guests = st.sampled_from([0, 0, 0, 1, 1, 2, 3])
 _pages = st.one_of(st.integers(0, 3), st.integers(0, 7), st.integers(0, MEMORY_PAGES - 1))
@@ -86,7 +95,9 @@ def image_contents() -> bytes:
 class Guest:
     """A virtual machine and its model."""
 
-    def __init__(self, machine: MachineMemory, cache: SectorCache, image: Path, node: int) -> None:
+    def __init__(
+        self, machine: MachineMemory, cache: SectorCache, drive: Drive, node: int, expected_disk: bytearray
+    ) -> None:
         size = MEMORY_PAGES * PAGE
         self.memory: Final = PhysicalMemory(machine, [(0, size), (CODE_AT, PAGE)])
         self.memory.node = node
@@ -99,33 +110,32 @@ class Guest:
         )
         self.sampling: Final = AccessSampling(self.vcpu)
         self.sampling.runs_on(node)
-        disk = Drive(image).open("vm", cache)
+        disk = drive.open("vm", cache)
         assert isinstance(disk, ModifiedDisk)
         self.disk: Final = disk
         self.deliver: Final = disk.delivery(self.memory)
         self.expected: Final = bytearray(size)
-        self.expected_disk: Final = bytearray(image_contents())
+        self.expected_disk: Final = expected_disk
 
     def start(self) -> None:
         """May raise OutOfMachineMemory, as everything else here."""
-        program = [assemble("sw r9, 0(r8)").to_bytes(4, "little") + _HYPCALL]
-        program += [assemble("lw r10, 0(r8)").to_bytes(4, "little") + _HYPCALL]
-        self.memory.write(CODE_AT, b"".join(program))
+        program = b"".join(assemble(line).to_bytes(4, "little") + _HYPCALL for line in _CODE)
+        self.memory.write(CODE_AT, program)
 
     def close(self) -> None:
         self.vcpu.close()
         self.disk.close()
         self.memory.close()
 
-    def run(self, pc: int) -> None:
-        """Until a `hypcall`."""
+    def run(self, pc: int, until: Stop = Stop.MONITOR_CALL) -> None:
+        """Until a `hypcall`, or what else is to end it."""
         state = self.vcpu.state
         state.status |= Status.ERL
         state.pc, state.in_delay_slot = pc, 0
-        assert self.vcpu.run() is Stop.MONITOR_CALL
+        assert self.vcpu.run() is until
 
     def access(self, kind: int, address: int, segment: int, value: int = 0) -> int:
-        """Have the vCPU store or load a word."""
+        """Have the vCPU store or load, by one of the instructions of `_CODE`."""
         registers = self.vcpu.state.gpr
         registers[8], registers[9] = segment | address, value
         self.run(_KSEG0 | CODE_AT + kind)
@@ -158,6 +168,7 @@ class MemoryModel(RuleBasedStateMachine):
         self.machine = MachineMemory(MACHINE_PAGES * PAGE, NODES)
         self.cache = SectorCache(self.machine)
         self.guests: list[Guest | None] = [None] * GUESTS
+        self.kept_disk = bytearray(image_contents())
         self.ballast: list[int] = []
         self.moves = PageMoves(self.machine, self._memories)
         self.placement = PagePlacement(self.machine, self.moves, self._memories, MovesAll())
@@ -225,12 +236,19 @@ class MemoryModel(RuleBasedStateMachine):
         guest = self.guests[number]
         try:
             if guest is None:
-                guest = self.guests[number] = Guest(self.machine, self.cache, self.image, number % NODES)
+                guest = self.guests[number] = self._new_guest(number)
                 guest.start()
             self._move_pages()
             action(guest)
         except OutOfMachineMemory:
             self._kill(number)
+
+    def _new_guest(self, number: int) -> Guest:
+        drive, expected = Drive(self.image), bytearray(image_contents())
+        if number == KEEPS:
+            overlay = Path(self.directory.name) / "overlay"
+            drive, expected = Drive(self.image, SharingMode.OVERLAY, overlay), self.kept_disk
+        return Guest(self.machine, self.cache, drive, number % NODES, expected)
 
     @rule(
         number=_guests, address=_words, segment=st.sampled_from(_SEGMENTS), value=st.integers(0, 0xFFFF_FFFF)
@@ -241,6 +259,28 @@ class MemoryModel(RuleBasedStateMachine):
         def act(guest: Guest) -> None:
             guest.access(_STORE, address, segment, value)
             guest.expected[address : address + 4] = value.to_bytes(4, "little")
+
+        self._with(number, act)
+
+    @rule(
+        number=_guests,
+        address=_addresses,
+        kind=st.sampled_from([_STORE_HALF, _STORE_BYTE, _STORE_LEFT]),
+        segment=st.sampled_from(_SEGMENTS),
+        value=st.integers(0, 0xFFFF_FFFF),
+    )
+    def store_part(self, number: int, address: int, kind: int, segment: int, value: int) -> None:
+        """Less than a word, anywhere; by `swl` as many bytes as there are in the word up to the address."""
+
+        def act(guest: Guest) -> None:
+            data = value.to_bytes(4, "little")
+            at, stored = address, data[:1]
+            if kind == _STORE_HALF:
+                at, stored = address & ~1, data[:2]
+            elif kind == _STORE_LEFT:
+                at, stored = address & ~3, data[3 - address % 4 :]
+            guest.access(kind, at if kind == _STORE_HALF else address, segment, value)
+            guest.expected[at : at + len(stored)] = stored
 
         self._with(number, act)
 
@@ -346,7 +386,7 @@ class MemoryModel(RuleBasedStateMachine):
         sector=_sectors,
         count=_counts,
         page=_pages,
-        offset=st.sampled_from([0, 0, 0, 512, 3584, 100]),
+        offset=st.one_of(st.sampled_from([0, 0, 0, 512, 3584]), st.integers(0, PAGE - 1)),
         cuts=st.lists(st.integers(1, 20), max_size=3),
         gap=st.integers(0, 2),
     )
@@ -417,6 +457,51 @@ class MemoryModel(RuleBasedStateMachine):
     def die(self, number: int) -> None:
         """The virtual machine comes to its end; the next one with this number is another one."""
         self._kill(number)
+
+    @rule(number=_guests, address=_addresses, seed=_seeds)
+    def crash(self, number: int, address: int, seed: int) -> None:
+        """The guest executes what is no memory, with whatever in its memory, and is not buried at once."""
+
+        def act(guest: Guest) -> None:
+            data = random.Random(seed).randbytes(min(PAGE, len(guest.expected) - address))
+            guest.memory.write(address, data)
+            guest.run(_NOWHERE, until=Stop.FETCH_ELSEWHERE)
+            self.check()
+            self._kill(number)
+
+        self._with(number, act)
+
+    @rule(number=_guests, page=_pages, sector=_sectors, left=st.integers(0, 6), seed=st.none() | _seeds)
+    def starve(self, number: int, page: int, sector: int, left: int, seed: int | None) -> None:
+        """The machine's memory ends while a device stores to, or delivers to, more pages than are left."""
+        taken: list[int] = []
+        try:
+            while True:
+                taken.append(self.machine.allocate())
+        except OutOfMachineMemory:
+            pass
+        for _ in range(min(left, len(taken))):
+            self.machine.release(taken.pop())
+        self.ballast += taken
+
+        def act(guest: Guest) -> None:
+            length = min(12, MEMORY_PAGES - page) * PAGE - 2 * SECTOR_SIZE
+            at, position = page * PAGE + SECTOR_SIZE, sector * SECTOR_SIZE
+            if seed is None:
+                length = min(length, (SECTORS - sector) * SECTOR_SIZE)
+                assert guest.deliver is not None
+                guest.deliver(sector, [(at, length)])
+                guest.expected[at : at + length] = guest.expected_disk[position : position + length]
+            else:
+                data = random.Random(seed).randbytes(length)
+                guest.memory.write(at, data)
+                guest.expected[at : at + length] = data
+
+        self._with(number, act)
+        self.check()
+        del self.ballast[len(self.ballast) - len(taken) :]
+        for machine_page in taken:
+            self.machine.release(machine_page)
 
     @rule()
     def share(self) -> None:
