@@ -8,7 +8,7 @@
 #include "uart.h"
 
 #define COMMAND_LINE_SIZE 4096
-#define NAMES "task name files rounds sectors seed size segments repeat align touch frames kind operations devices reach give"
+#define NAMES "task name files rounds sectors seed size segments repeat align touch frames kind operations devices reach give spread"
 
 static struct {
 	const char *name, *value;

@@ -4,11 +4,16 @@
  * Machines that are kept apart never find each other's.
  *
  *	seed=TEXT	what the secret follows from; the machine's name
+ *	spread=yes|no	whether plant also writes a sector of each fourth page of the rest of the disk; no
+ *	give=yes|no	whether plant then gives its memory back to the monitor, and finds zeros in it; no
+ *
+ * The disk is read twice: into whole pages, as they can be mapped, and from its second sector on to one behind a page.
  */
 #include <stddef.h>
 
 #include "disk.h"
 #include "memory.h"
+#include "monitor.h"
 #include "noise.h"
 #include "options.h"
 #include "report.h"
@@ -59,6 +64,28 @@ static unsigned smaller(unsigned one, unsigned other)
 	return one < other ? one : other;
 }
 
+static const char *spread_over_disk(void)
+{
+	const char *problem = NULL;
+
+	for (unsigned page = 0; page < volume.scratch_page && !problem; page += 4)
+		problem = disk_write(SECTOR_OF_PAGE(page) + page / 4 % SECTOR_OF_PAGE(1), free_memory().start, SECTOR_SIZE);
+	return problem;
+}
+
+static const char *give_memory_back(struct area memory)
+{
+	unsigned start = (unsigned)memory.start, end = (unsigned)memory.end;
+
+	for (unsigned page = start; page < end; page += PAGE_SIZE)
+		if (monitor_call(page / PAGE_SIZE % 2 ? MONITOR_CALL_ZERO_PAGE : MONITOR_CALL_FREE_PAGE, page - KSEG0, 0))
+			return "the monitor does not take a page back";
+	for (const unsigned *word = (const unsigned *)start; word < (const unsigned *)end; word++)
+		if (*word)
+			return "a page that was given back is not zero";
+	return NULL;
+}
+
 void task_plant(void)
 {
 	unsigned first = SECTOR_OF_PAGE(volume.scratch_page), sectors = SECTOR_OF_PAGE(volume.scratch_pages);
@@ -73,8 +100,12 @@ void task_plant(void)
 		count = smaller(part, sectors - done);
 		problem = disk_write(first + done, memory.start, count * SECTOR_SIZE);
 	}
+	if (!problem && option_is("spread", "yes", "no", "no"))
+		problem = spread_over_disk();
 	if (!problem)
 		problem = disk_flush();
+	if (!problem && option_is("give", "yes", "no", "no"))
+		problem = give_memory_back(memory);
 	if (problem)
 		failed("plant: %s", problem);
 	else
@@ -95,24 +126,37 @@ static unsigned count_secrets(struct area area, const struct secret *secret)
 	return found;
 }
 
+/* How often it is in the sectors from `first` on, read to so many bytes behind the beginning of the memory. */
+static const char *search_disk(const struct secret *secret, struct area memory, unsigned first, unsigned offset, unsigned *found)
+{
+	unsigned part = smaller(PART, bytes_in(memory) - offset) / SECTOR_SIZE, count;
+	char *buffer = (char *)memory.start + offset;
+	const char *problem = part ? NULL : "the machine has too little memory";
+
+	*found = 0;
+	for (unsigned sector = first; sector < disk_sectors && !problem; sector += count) {
+		count = smaller(part, disk_sectors - sector);
+		problem = disk_read(sector, buffer, count * SECTOR_SIZE);
+		if (!problem)
+			*found += count_secrets((struct area){(struct secret *)buffer, (struct secret *)(buffer + count * SECTOR_SIZE)},
+						secret);
+	}
+	return problem;
+}
+
 void task_search(void)
 {
 	struct secret secret = make_secret();
-	struct area memory = free_memory(), area;
-	unsigned in_memory = count_secrets(memory, &secret), on_disk = 0, count;
-	unsigned part = smaller(PART, bytes_in(memory)) / SECTOR_SIZE;
-	const char *problem = part ? NULL : "the machine has too little memory";
+	struct area memory = free_memory();
+	unsigned in_memory = count_secrets(memory, &secret), on_disk = 0, unaligned = 0;
+	const char *problem = search_disk(&secret, memory, 0, 0, &on_disk);
 
-	for (unsigned sector = 0; sector < disk_sectors && !problem; sector += count) {
-		count = smaller(part, disk_sectors - sector);
-		problem = disk_read(sector, memory.start, count * SECTOR_SIZE);
-		area = (struct area){memory.start, (struct secret *)((char *)memory.start + count * SECTOR_SIZE)};
-		if (!problem)
-			on_disk += count_secrets(area, &secret);
-	}
+	if (!problem)
+		problem = search_disk(&secret, memory, 1, SECTOR_SIZE, &unaligned);
 	print("search: bytes=%u sectors=%u\n", bytes_in(memory), disk_sectors);
 	if (problem)
 		failed("search: %s", problem);
-	if (in_memory || on_disk)
-		failed("search: the secret is %u times in memory and %u times on the disk", in_memory, on_disk);
+	if (in_memory || on_disk || unaligned)
+		failed("search: the secret is %u times in memory and %u times on the disk", in_memory,
+		       on_disk > unaligned ? on_disk : unaligned);
 }
