@@ -1,4 +1,4 @@
-"""Whatever becomes of a machine page, no virtual machine finds in it what another has left (guests/kernel/task_secret.c)."""
+"""Whatever becomes of a machine page, no virtual machine finds in it what another has left (`task=search`)."""
 
 from __future__ import annotations
 
