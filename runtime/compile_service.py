@@ -68,6 +68,11 @@ class CompileService:
         return self._remembered.get(name)
 
     @property
+    def remembered(self) -> int:
+        """How many translations are remembered."""
+        return len(self._remembered)
+
+    @property
     def is_dead(self) -> bool:
         """Whether the worker has died so often that there will be no other."""
         return self._vain_starts == _MAX_VAIN_STARTS and self._worker is None

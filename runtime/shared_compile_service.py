@@ -32,6 +32,11 @@ class SharedCompileService:
         """What has been translated, for anybody, under a name."""
         return None if self._service is None else self._service.recall(name)
 
+    @property
+    def remembered(self) -> int:
+        """How many translations are remembered."""
+        return 0 if self._service is None else self._service.remembered
+
     def close(self) -> None:
         """End the service; no vCPU may be left that uses it."""
         if self._service is not None:

@@ -57,7 +57,10 @@ class Client:
 
     def execute(self, command: str, **arguments: Any) -> Any:
         """Have a command carried out; its result. Refused if it cannot be."""
-        self._socket.sendall(line({"execute": command, "arguments": arguments}))
+        try:
+            self._socket.sendall(line({"execute": command, "arguments": arguments}))
+        except ConnectionError as error:
+            raise self._gone() from error
         while True:
             message = self._message()
             if "event" in message:
@@ -82,6 +85,9 @@ class Client:
         while self._socket.recv(_READ_SIZE):
             pass
 
+    def _gone(self) -> CommandError:
+        return CommandError(f"{self._path}: the cluster has gone")
+
     def _message(self) -> dict[str, Any]:
         while b"\n" not in self._received:
             try:
@@ -89,7 +95,7 @@ class Client:
             except ConnectionError:
                 data = b""
             if not data:
-                raise CommandError(f"{self._path}: the cluster has gone")
+                raise self._gone()
             self._received += data
         text, _, self._received = self._received.partition(b"\n")
         try:

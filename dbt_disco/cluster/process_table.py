@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from dbt_disco.cluster.top.wording import duration
+
 _COLUMNS: Final[tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...]] = (
     ("VM", lambda vm: vm["vm"]),
     ("STATE", lambda vm: vm["state"]),
     ("NODE", lambda vm: str(vm["home_node"])),
     ("MEMORY", lambda vm: f"{vm['memory'] >> 20}M"),
-    ("UP", lambda vm: _duration(vm["up"])),
+    ("UP", lambda vm: duration(vm["up"])),
     ("CPU", lambda vm: f"{vm['cpu']:.2f}"),
     ("RESTARTS", lambda vm: str(vm["restarts"])),
     ("REASON", lambda vm: vm["reason"]),
@@ -24,9 +26,3 @@ def process_table(vms: Sequence[Mapping[str, Any]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "".join(f"{line.rstrip()}\n" for line in lines)
-
-
-def _duration(seconds: float) -> str:
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}"

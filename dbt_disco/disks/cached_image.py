@@ -31,7 +31,7 @@ class CachedImage:
         """It closes `image` when it is closed."""
         self._image = image
         self._cache = cache
-        self.file: Final = cache.open(image.descriptor)
+        self.file: Final = cache.open(image.descriptor, image.path)
         self.delivered: Final = DeliveredSectors()
         self.path: Final = image.path
         self.sector_count: Final = image.sector_count

@@ -14,6 +14,7 @@ import stat
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 from runtime.addresses import MACHINE_PAGE_SIZE
@@ -34,7 +35,9 @@ class CachedFile:
     """The pages of one file. Those at different *phases*, offsets within a page, have nothing to do with each other:
     a file system may begin anywhere on a disk, an executable's segment anywhere in a file."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, path: Path, size: int) -> None:
+        self.path: Final = path
+        """What it was called when it was opened first."""
         self.size: Final = size
         """Of the file, in bytes."""
         self.open_count = 0
@@ -78,8 +81,8 @@ class SectorCache:
         """The pages that are here, for the auditor."""
         return [entries for file in self.files() for entries in file.all_entries()]
 
-    def open(self, descriptor: int) -> CachedFile:
-        """The pages of an open file, as it is now. Nobody may change it before `close`."""
+    def open(self, descriptor: int, path: Path) -> CachedFile:
+        """The pages of an open file, which is called `path`, as it is now. Nobody may change it before `close`."""
         status = os.fstat(descriptor)
         size = os.lseek(descriptor, 0, os.SEEK_END)
         identity = (status.st_dev, status.st_ino, size, status.st_mtime_ns, status.st_ctime_ns)
@@ -87,7 +90,7 @@ class SectorCache:
             for other in [key for key in self._files if key[:2] == identity[:2] and key != identity]:
                 if not self._files[other].open_count:  # the file has been changed since
                     self._drop(other)
-            file = self._files.setdefault(identity, CachedFile(size))
+            file = self._files.setdefault(identity, CachedFile(path, size))
             file.open_count += 1
             return file
 

@@ -96,7 +96,7 @@ def _map(cache: SectorCache, contents: FileRange, memory: PhysicalMemory, frame:
     count = contents.length // MACHINE_PAGE_SIZE
     descriptor = os.open(contents.path, os.O_RDONLY)
     try:
-        file = cache.open(descriptor)
+        file = cache.open(descriptor, contents.path)
         try:
             if contents.offset + contents.length > file.size:
                 raise BootError(f"{contents.path}: changed while it was read")

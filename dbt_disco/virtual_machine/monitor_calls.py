@@ -41,6 +41,9 @@ class Caller(Protocol):
     def surroundings(self) -> Surroundings: ...
     @property
     def console(self) -> CharacterBackend: ...
+    @property
+    def monitor_calls(self) -> dict[str, int]:
+        """How many calls there have been, by their names."""
 
     def end(self, outcome: Outcome) -> None:
         """Stop running, as the guest wants it."""
@@ -57,10 +60,9 @@ class _Refused(Exception):
 def answer_monitor_call(caller: Caller) -> None:
     """Do what the `hypcall` at pc asks for, and go on behind it."""
     registers = caller.vcpu.state.gpr
-    call = MONITOR_CALLS.get(registers[_V0])
+    name, call = MONITOR_CALLS.get(registers[_V0], _UNKNOWN_CALL)
+    caller.monitor_calls[name] = caller.monitor_calls.get(name, 0) + 1
     try:
-        if call is None:
-            raise _Refused(errno.ENOSYS)
         result = call(caller)
     except _Refused as refused:
         result = -guest_errno(refused.number)
@@ -111,12 +113,19 @@ def _release_page(caller: Caller) -> int:
     return 0
 
 
-MONITOR_CALLS: Final[dict[int, Callable[[Caller], int]]] = {
-    0: _version,
-    1: _write_console,
-    2: _time,
-    3: _power_off,
-    4: _release_page,  # give me a zeroed page
-    5: _release_page,  # I do not need this page, whatever it is going to hold
+def _unknown(caller: Caller) -> int:
+    raise _Refused(errno.ENOSYS)
+
+
+_Call = tuple[str, Callable[[Caller], int]]
+MONITOR_CALLS: Final[dict[int, _Call]] = {
+    0: ("version", _version),
+    1: ("write_console", _write_console),
+    2: ("time", _time),
+    3: ("power_off", _power_off),
+    4: ("zeroed_page", _release_page),  # give me one
+    5: ("free_page", _release_page),  # I do not need it, whatever it is going to hold
 }
-"""Call number → what answers it, and gives v0."""
+"""Call number → what it is called in statistics, and what answers it and gives v0."""
+_UNKNOWN_CALL: Final[_Call] = ("unknown", _unknown)
+"""All others, which are one in statistics: a guest may think of any number."""

@@ -72,6 +72,8 @@ class VirtualMachine:
         big_endian = configuration.big_endian
         self.big_endian: Final = bool(boot.big_endian if big_endian is None else big_endian)
         self.console: Final = console
+        self.monitor_calls: Final[dict[str, int]] = {}
+        """How many the guest has made, by their names."""
         self.disks: Final[list[Disk]] = []
         self.virtio: Final[list[VirtioMmio]] = []
         self.started = monotonic_ns()

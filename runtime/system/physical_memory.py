@@ -119,6 +119,14 @@ class PhysicalMemory:
         """How many physical pages have a machine page."""
         return int(self.map.mapped)
 
+    def count_shared(self) -> int:
+        """How many physical pages have a machine page that others use, too: virtual machines or caches."""
+        machine = self.machine
+        return sum(
+            machine.routines.count_shared(machine.map_address, self._map_address, part.start, len(part))
+            for part in self.ranges
+        )
+
     def frames(self) -> Iterator[int]:
         """Physical page numbers that have a machine page."""
         return (frame for part in self.ranges for frame in part if self.pmap[frame])

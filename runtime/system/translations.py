@@ -73,6 +73,8 @@ class SystemTranslations:
         self._cache = cache
         self._count_instructions = count_instructions
         self.counts: Final = TranslationCounts()
+        self.region_count = 0
+        """Regions that are installed now."""
         self.failures: list[str] = []
         self.entered: Final[dict[int, InstalledRegion]] = {}
         """Host address of a predecoded entry → the region it enters."""
@@ -286,6 +288,7 @@ class SystemTranslations:
                 handler.value = loaded.symbols[symbol]
         for block in blocks:
             self._covered.setdefault(block, 0)
+        self.region_count += 1
         self.counts.installed += 1
         self.counts.code_bytes += loaded.size
         self.counts.instructions += translation.instructions
@@ -325,6 +328,7 @@ class SystemTranslations:
         if self._client is not None:
             self._client.forget_covered()
         self.vcpu.native.arena.free(region.loaded.offset, region.loaded.size)
+        self.region_count -= 1
         self.counts.code_bytes -= region.loaded.size
 
     def invalidate(self, machine_page: int) -> None:

@@ -24,7 +24,7 @@ _VECTOR_SIZE: Final = 64
 def page_mapping_ir() -> str:
     """LLVM IR of the module."""
     functions = [_allocate(), _release(), _link(), _unlink(), _zap(), _allocate_run(), _release_run()]
-    functions += [_touch_run(), _map_run(), _unmap_run(), _migrate_run(), access_counts_ir()]
+    functions += [_touch_run(), _map_run(), _unmap_run(), _migrate_run(), _count_shared(), access_counts_ir()]
     return "\n".join([*functions, UNLIKELY_METADATA])
 
 
@@ -311,3 +311,19 @@ def _copy(r: PageRoutine, page: IrValue, fresh: IrValue) -> None:
         offset = turn.zext(64) * _VECTOR_SIZE
         loaded = r.assign("loaded", f"load {_VECTOR}, ptr {r.pointer(source + offset)}, align {_VECTOR_SIZE}")
         r.emit(f"store {_VECTOR} {loaded}, ptr {r.pointer(target + offset)}, align {_VECTOR_SIZE}")
+
+
+def _count_shared() -> str:
+    """i32: how many of a run of physical pages have a machine page with other users, too."""
+    r = PageRoutine()
+    counted = r.assign("counted", "alloca i32")
+    r.emit(f"store i32 0, ptr {counted}")
+    with r.repeat(argument(r, "count")) as turn:
+        word = r.load(r.word_at(argument(r, "frame") + turn), 64)
+        with r.when(word.ne(0)):
+            users = r.load(r.of_page("users", r.machine_page(word)), 32)
+            is_shared = r.constant(1, 32).lt_unsigned(users).zext(32)
+            so_far = r.value("so_far", f"load i32, ptr {counted}", 32)
+            r.emit(f"store {(so_far + is_shared).typed()}, ptr {counted}")
+    r.give(r.value("so_far", f"load i32, ptr {counted}", 32))
+    return r.function("count_shared", "i32", "i64 %map, i64 %vm, i32 %frame, i32 %count")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from dbt_disco.cluster.client import Client
 from dbt_disco.cluster.cluster import Cluster
 from dbt_disco.cluster.configuration import (
     ClusterConfiguration,
@@ -18,6 +21,7 @@ from dbt_disco.cluster.configuration import (
 )
 from dbt_disco.cluster.member import Member, MemberState
 from dbt_disco.cluster.processor import TIMER_SIGNALS
+from dbt_disco.cluster.server import Server
 from dbt_disco.virtual_machine.configuration import Configuration
 
 MEMORY_SIZE = 4 << 20
@@ -55,6 +59,32 @@ def running(
             cluster.close()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def serving(cluster: Cluster, path: Path) -> Iterator[Path]:
+    """The control socket, whose server has a thread of its own."""
+    started = threading.Event()
+
+    async def serve() -> None:
+        server = Server(cluster, path)
+        await server.start()
+        started.set()
+        await server.goes_down.wait()
+        server.close()
+        server.hang_up()
+        await asyncio.sleep(0.01)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert started.wait(TIMEOUT)
+    try:
+        yield path
+    finally:
+        if path.exists():
+            with Client(path) as client:
+                client.execute("down")
+        thread.join()
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

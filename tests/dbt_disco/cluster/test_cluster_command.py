@@ -181,8 +181,9 @@ def test_top_once_and_as_json(cluster: Command, file: Path, environment: dict[st
     shown = subprocess.run(
         [*top, "--once"], env=environment, capture_output=True, text=True, timeout=60, check=True
     )
-    assert shown.stdout.startswith("cluster some, up ")
-    rows = {line.split()[0]: line.split() for line in shown.stdout.splitlines() if line}
+    assert shown.stdout.startswith("cluster some, up ") and not shown.stderr
+    table = shown.stdout.split("\n\n")[1].splitlines()
+    rows = {line.split()[0]: line.split() for line in table}
     assert rows["echo-1"][1:3] == ["idle", "0"] and rows["hello"][1] == "stopped"
     with subprocess.Popen([*top, "--json"], env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -193,6 +194,14 @@ def test_top_once_and_as_json(cluster: Command, file: Path, environment: dict[st
         process.send_signal(signal.SIGINT)
         process.stdout.read()
         assert process.wait(60) == -signal.SIGINT
+    with subprocess.Popen(top, env=environment, stdout=-1, stderr=-1, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline().startswith("cluster some, up ")
+        assert cluster("down").returncode == 0
+        process.stdout.read()
+        hint, last_words = process.stderr.read().splitlines()
+        assert hint == "dbt-disco: no terminal to fill: plain text; --json is for programs"
+        assert last_words == "dbt-disco: cluster some has ended" and process.wait(60) == 0
     wrong = subprocess.run(
         [*top, "--interval", "0"], env=environment, capture_output=True, text=True, check=False
     )

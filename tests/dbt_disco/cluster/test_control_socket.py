@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import stat
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +16,9 @@ from dbt_disco.cluster.client import Client, Refused
 from dbt_disco.cluster.cluster import Cluster
 from dbt_disco.cluster.member import MemberState
 from dbt_disco.cluster.protocol import LONGEST_LINE, packed, unpacked
-from dbt_disco.cluster.server import Server
 from dbt_disco.cluster.socket_file import listen
 from dbt_disco.command_error import CommandError
-from tests.dbt_disco.cluster.clusters import member, running, wait_for_state, wait_until
+from tests.dbt_disco.cluster.clusters import member, running, serving, wait_for_state, wait_until
 from tests.dbt_disco.virtual_machine.bare_programs import ECHO, ENDLESS, raw_image
 
 pytestmark = pytest.mark.timeout(120)
@@ -38,27 +35,8 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 @pytest.fixture
 def path(cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
-    """The socket of a server on a thread of its own."""
-    path = tmp_path / "socket"
-    started = threading.Event()
-
-    async def serve() -> None:
-        server = Server(cluster, path)
-        await server.start()
-        started.set()
-        await server.goes_down.wait()
-        server.close()
-        server.hang_up()
-        await asyncio.sleep(0.01)
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert started.wait(20)
-    yield path
-    if path.exists():
-        with Client(path) as client:
-            client.execute("down")
-    thread.join()
+    with serving(cluster, tmp_path / "socket") as path:
+        yield path
 
 
 class RawClient:

@@ -13,7 +13,8 @@ from dbt_disco.cluster.cluster import Cluster
 from dbt_disco.cluster.configuration import MachineConfiguration, MemberConfiguration
 from dbt_disco.cluster.member import Member, MemberState
 from dbt_disco.cluster.statistics import cluster_statistics
-from dbt_disco.cluster.top_table import rates, top_table
+from dbt_disco.cluster.top.plain_text import plain_text
+from dbt_disco.cluster.top.rates import rates
 from runtime.addresses import MACHINE_PAGE_SIZE
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.placement_policy import DEFAULT_POLICY, NO_POLICY
@@ -129,7 +130,7 @@ def show(cluster: Cluster, condition: Callable[[dict[str, object]], bool]) -> di
     wait_until(lambda: condition(cluster_statistics(cluster)["placement"]), "statistics of placement")
     found = cluster_statistics(cluster)
     assert found["vms"][0]["local_fraction"] is not None
-    table = top_table(rates(found, found))
+    table = plain_text(rates(found, found))
     assert "local" in table and "LOCAL%" in table
     return found["placement"]  # type: ignore[no-any-return]
 
@@ -144,7 +145,7 @@ def test_nothing_moves_where_nothing_is_to(reader: Path) -> None:
             found = cluster_statistics(cluster)
             assert found["placement"] is None
             assert all(vm["local_fraction"] is None for vm in found["vms"])
-            top_table(rates(found, found))
+            plain_text(rates(found, found))
 
 
 def test_memory_comes_from_the_home_node_unless_told_otherwise(reader: Path) -> None:

@@ -55,6 +55,12 @@ def test_unknown_calls(call: Call, number: int) -> None:
     assert call(number) == -ENOSYS
 
 
+def test_calls_are_counted_by_name_and_unknown_ones_together(machine: VirtualMachine, call: Call) -> None:
+    for number in (0, 2, 2, 5, 6, 0xFFFF_FFFF, 99):
+        call(number)
+    assert machine.monitor_calls == {"version": 1, "time": 2, "free_page": 1, "unknown": 3}
+
+
 def test_console_write_goes_through_the_tlb(machine: VirtualMachine, call: Call) -> None:
     """Two virtual pages in this order, the physical ones in the other; the third is not there."""
     state = machine.vcpu.state

@@ -165,6 +165,20 @@ def test_a_run_is_mapped_read_only_and_copied_by_stores(
     audit(machine, [Tenant(one), Tenant(other)])
 
 
+def test_shared_pages_are_counted(machine: MachineMemory, make_memory: MakeMemory) -> None:
+    memory, other = make_memory(), make_memory()
+    assert memory.count_shared() == 0
+    entries = held(machine, 8)
+    memory.map_run(3, entries, 0, 8)
+    other.map_run(0, entries, 0, 4)
+    memory.touch(31)
+    assert (memory.count_shared(), other.count_shared()) == (8, 4)
+    machine.release_run(entries, 8)  # the cache goes: what only one virtual machine has left is its own
+    assert (memory.count_shared(), other.count_shared()) == (4, 4)
+    other.make_writable(2)
+    assert (memory.count_shared(), other.count_shared()) == (3, 3)
+
+
 def test_only_unused_pages_are_reclaimed(machine: MachineMemory, make_memory: MakeMemory) -> None:
     entries = held(machine, 16)
     memory = make_memory()
