@@ -38,6 +38,7 @@ from dbt_disco.command_error import CommandError
 from dbt_disco.disks.block_backend import SERIAL_LENGTH
 from dbt_disco.disks.drive import Drive, SharingMode
 from dbt_disco.virtual_machine.configuration import DEFAULT_CPU, Configuration
+from dbt_disco.virtual_machine.platform import memory_ranges
 from dbt_disco.virtual_machine.user_network_option import UserNetworkOption, parse_network
 from runtime.system.cpu_model import CPU_MODELS
 from runtime.system.placement_policy import DEFAULT_POLICY, PolicyError, load_policy
@@ -52,6 +53,9 @@ _FORMATS: Final = ("raw", "qcow2")
 _SUBNET_KINDS: Final = ("user",)
 _MOST_CPUS: Final = 64
 _MOST_COPIES: Final = 1000
+_LEAST_MEMORY: Final = 1 << 20
+_MOST_MEMORY: Final = 1 << 40
+"""Of a node, in bytes."""
 _FIRST_MAC: Final = bytes.fromhex("525400123456")
 
 
@@ -103,6 +107,8 @@ def _machine(table: Table) -> MachineConfiguration:
     except PolicyError as error:
         table.fail("policy", str(error))
     table.close()
+    if not _LEAST_MEMORY <= machine.memory_per_node <= _MOST_MEMORY:
+        table.fail("memory_per_node", "it is at least 1M and at most 1024G")
     return machine
 
 
@@ -171,8 +177,12 @@ def _base(table: Table, known: _Machines) -> Configuration:
     """What all copies have."""
     kernel = table.text("kernel")
     memory_size = table.size("memory", "256M")
+    try:
+        memory_ranges(memory_size)
+    except CommandError as error:
+        table.fail("memory", str(error))
     return Configuration(
-        kernel=Path() if kernel == DEBIAN else table.path_of(kernel),
+        kernel=Path() if kernel == DEBIAN else table.file("kernel"),
         initrd=table.file("initrd") if table.has("initrd") else None,
         memory_size=memory_size,
         entropy=table.switch("rng", False),
@@ -192,12 +202,16 @@ def _debian(table: Table, configuration: Configuration) -> Configuration:
 
 
 def _drives(table: Table, known: _Machines, names: list[str]) -> list[Drive]:
-    drives = []
+    drives: list[Drive] = []
     for disk in table.texts("disks") or ():
         if disk not in known.disks:
             there = ", ".join(known.disks) or "none"
             table.fail("disks", f"there is no [disks.{disk}]; there are: {there}")
         drive = known.disks[disk]
+        if drive.mode is SharingMode.EXCLUSIVE and not drive.read_only and len(names) > 1:
+            table.fail("disks", f"copies cannot have {disk}, which is exclusive, at the same time")
+        if drives.count(drive):
+            table.fail("disks", f"{disk} is there twice")
         if drive.overlay is not None and len(names) > 1 and _VM not in str(drive.overlay):
             table.fail("disks", f"copies cannot share the overlay of {disk}; put {_VM} into its file's name")
         drives.append(drive)

@@ -150,10 +150,9 @@ class Table:
 
     def file(self, name: str) -> Path:
         """The path of a file, which must be given; a relative one begins where the TOML file is."""
-        return self.path_of(self.text(name))
-
-    def path_of(self, text: str) -> Path:
-        """The same for a text."""
+        text = self.text(name)
+        if not text or "\0" in text:
+            self.fail(name, f"{text!r} is no file's name")
         return self.document.path.parent / Path(text).expanduser()
 
     def texts(self, name: str) -> list[str] | None:

@@ -171,6 +171,22 @@ MISTAKES = {
         "2: machine.nodes: it is at least 1",
     ),
     "a size without a unit": (VM + 'memory = "many"\n', '3: vms.a.memory: it is a size like "256M"'),
+    "a size that is no number of pages": (VM + 'memory = "1K"\n', "3: vms.a.memory: memory size 1024: not a"),
+    "more memory than there are addresses": (VM + 'memory = "9G"\n', "3: vms.a.memory: memory size"),
+    "a node of more memory than any host has": (
+        '[machine]\nmemory_per_node = "900000G"\n' + VM,
+        "2: machine.memory_per_node: it is at least 1M and at most",
+    ),
+    "an empty kernel": ('[vms.a]\nkernel = ""\n', "2: vms.a.kernel: '' is no file's name"),
+    "a zero in a name": (VM + 'initrd = "a\\u0000"\n', "3: vms.a.initrd: 'a\\x00' is no file's name"),
+    "an exclusive disk for copies": (
+        '[disks.d]\nimage = "i"\nmode = "exclusive"\n' + VM + 'count = 2\ndisks = ["d"]\n',
+        "7: vms.a.disks: copies cannot have d, which is exclusive",
+    ),
+    "a disk twice": (
+        '[disks.d]\nimage = "i"\n' + VM + 'disks = ["d", "d"]\n',
+        "5: vms.a.disks: d is there twice",
+    ),
     "an unknown mode": (
         '[disks.d]\nimage = "i"\nmode = "overlya"\n' + VM,
         "3: disks.d.mode: 'overlya' is not possible; did you mean overlay?",
