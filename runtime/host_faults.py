@@ -184,6 +184,11 @@ class HostFaults:
         if _libc.pthread_key_create(ctypes.byref(self._key), None):
             raise OSError("no thread-specific key is left")
 
+    @property
+    def key(self) -> int:
+        """Of the thread-specific data that `bind` sets."""
+        return self._key.value
+
     def constants(self, precise_start: int) -> bytes:
         """The contents of the handler's table of constants."""
         values = {

@@ -1,16 +1,23 @@
-"""A processor of the machine: a host thread, and the virtual machine that it runs now."""
+"""A processor of the machine: a host thread, and the virtual machine that it runs now.
+
+While it has nothing to do it is in its native loop (`translator.system.idle_loop`), which sleeps, and runs the ticks
+of the idle tasks that it sees to. To others it counts as asleep then, whichever of the two it does: `wake` makes it
+come by.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
 from time import clock_gettime_ns, monotonic_ns, pthread_getcpuclockid, thread_time_ns
 from typing import TYPE_CHECKING, Final
 
-from dbt_disco.cluster.sleep import Sleep
 from dbt_disco.cluster.task import End, Task
 from runtime.native_code import system_native_code
 from runtime.system import host_timer, preemption_timer
+from runtime.system.idle_loop import IdleLoop, IdleVcpu
 from runtime.system.preemption_timer import PreemptionTimer
 
 if TYPE_CHECKING:
@@ -18,6 +25,13 @@ if TYPE_CHECKING:
 
 TIMER_SIGNALS: Final = frozenset((host_timer.SIGNAL, preemption_timer.SIGNAL))
 """Only processors' threads take them: any other would be disturbed for nothing."""
+GRANULARITY: Final = 1_000_000
+"""Nanoseconds that a task has at least before one that has become ready preempts it."""
+PATIENCE: Final = 4_000_000
+"""The same for one that comes from idling: it will mostly idle again before that, and setting a timer costs, too."""
+_SLACK: Final = 500_000
+"""Nanoseconds that a processor that has nothing to do sleeps longer if several tasks idle on it: it then finds more of
+them due at once, and each one's tick costs less."""
 _FAULT_SIGNALS: Final = frozenset((signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL))
 
 
@@ -29,8 +43,6 @@ class Processor:
         self.node: Final = node
         self.current: Task | None = None
         self.is_asleep = False
-        self.sleeps_until: int | None = None
-        """Until when it sleeps if it is not woken, in terms of `time.monotonic_ns`; None: for ever."""
         self.slice_start = 0
         """When `current` was given to it, in terms of `time.monotonic_ns`."""
         self._busy_time = 0
@@ -38,13 +50,13 @@ class Processor:
         """Of its thread's processor time."""
         self._slice_clock: int | None = None
         """What that showed when the slice began that is not over yet."""
-        self.sleepers: Final[list[tuple[int, int, int, Task]]] = []
-        """A heap of (deadline, number, the task's `sleeps`, task): idle tasks that it sees to when they are due."""
-        self._preempts_at = 0
-        """When its timer expires; 0: it has not been set."""
         self._scheduler = scheduler
         self._timer: PreemptionTimer | None = None
-        self._sleep: Sleep | None = None
+        self._loop: IdleLoop | None = None
+        self._idle: Final[dict[IdleVcpu, Task]] = {}
+        """Tasks that it has seen to while they were idle; some are others' since."""
+        self._alarm: Final = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        """Readable: its sleep is over."""
         self._is_ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=f"dbt-disco-cpu-{number}", daemon=True)
 
@@ -52,16 +64,48 @@ class Processor:
 
     def preempt_at(self, time: int, now: int) -> None:
         """Have the current task come by at that time, in terms of `time.monotonic_ns`, or a little before."""
-        if not now < self._preempts_at <= time and self._timer is not None:
-            self._preempts_at = time
+        loop = self.loop
+        if not now < loop.preempts_at <= time and self._timer is not None:
+            loop.preempts_at = time
             self._timer.set(time)
 
     def wake(self) -> None:
-        """End its sleep."""
+        """End its sleep, or, soon, the tick that it runs meanwhile."""
         if self.is_asleep:
             self.is_asleep = False
-            assert self._sleep is not None
-            self._sleep.wake()
+            loop, timer = self.loop, self._timer
+            loop.want(True)
+            os.eventfd_write(self._alarm, 1)
+            if timer is not None and timer.is_running:
+                timer.set(monotonic_ns() + GRANULARITY)
+                loop.preempts_at = (
+                    0  # the loop may have set it at the same time: nobody knows when it expires
+                )
+
+    def fall_asleep(self) -> None:
+        """It has nothing to do, and goes to `_see_to_idle_tasks`."""
+        self.is_asleep = True
+        self.loop.want(False)
+
+    def see_to(self, task: Task, deadline: int) -> None:
+        """A task has become idle on it, and is due at a time of `time.monotonic_ns`; on its own thread."""
+        self._idle[task.idle_vcpu] = task
+        self.loop.lend(task.idle_vcpu, deadline)
+
+    def take_due(self, now: int) -> Task | None:
+        """Take a task that is due from those it sees to; on its own thread."""
+        vcpu = self.loop.take_due(now)
+        return None if vcpu is None else self._idle.pop(vcpu)
+
+    def forget(self, task: Task) -> None:
+        """A task has ended."""
+        self._idle.pop(task.idle_vcpu, None)
+
+    @property
+    def loop(self) -> IdleLoop:
+        """Its native loop, once it has been started."""
+        assert self._loop is not None
+        return self._loop
 
     # On any thread.
 
@@ -81,7 +125,8 @@ class Processor:
 
     def busy_time(self) -> int:
         """Nanoseconds of processor time spent on tasks, up to now."""
-        return self._busy_time + self.slice_time()
+        ticks = 0 if self._loop is None else self._loop.time
+        return self._busy_time + ticks + self.slice_time()
 
     def slice_time(self) -> int:
         """Nanoseconds of processor time that the current task has had in this slice."""
@@ -92,8 +137,10 @@ class Processor:
 
     def _serve(self) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals() - TIMER_SIGNALS - _FAULT_SIGNALS)
-        self._sleep = Sleep(undisturbed_by=TIMER_SIGNALS)
-        self._timer = PreemptionTimer(system_native_code(big_endian=False))
+        timer = self._timer = PreemptionTimer(system_native_code(big_endian=False))
+        self._loop = IdleLoop(
+            self._alarm, slack=_SLACK, timer=timer, patience=PATIENCE, undisturbed_by=TIMER_SIGNALS
+        )
         self._clock = pthread_getcpuclockid(threading.get_ident())
         self._is_ready.set()
         task: Task | None = None
@@ -103,13 +150,23 @@ class Processor:
                 if task is None:
                     if self._scheduler.is_closed:
                         return
-                    until = self.sleeps_until
-                    self._sleep.sleep(None if until is None else until - monotonic_ns())
-                else:
-                    self._run(task, self._timer)
+                    task = self._see_to_idle_tasks(self._loop)
+                if task is not None:
+                    self._run(task, timer)
         finally:
-            self._timer.close()
-            self._sleep.close()
+            timer.close()
+            os.close(self._alarm)
+
+    def _see_to_idle_tasks(self, loop: IdleLoop) -> Task | None:
+        """Sleep, and run ticks; the task that has stopped for something else, if that is why this has ended."""
+        vcpu = loop.run()
+        if vcpu is None:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._alarm)
+            return None
+        task = self._idle.pop(vcpu)
+        self._scheduler.go_on(self, task)
+        return task
 
     def _run(self, task: Task, timer: PreemptionTimer) -> None:
         """Give the task a slice of time. Nothing that happens in it may harm the thread."""
@@ -124,7 +181,6 @@ class Processor:
         self._slice_clock = None
         used = thread_time_ns() - before
         self._busy_time += used
-        task.processor_time += used
-        task.virtual_time += used
+        task.charge(used)
         if end is not None:
             self._scheduler.end(task, end)

@@ -3,6 +3,10 @@
 Of the tasks that are ready the one that has had least processor time goes first, on a processor of its home node if one
 of those takes it before another has nothing to do. An idle task's deadline is seen to by the processor that it ran on
 last: when that sleeps, it sleeps until then, and when it runs something else, its timer preempts that.
+
+A processor that sleeps is in its native loop, and runs idle tasks' ticks there without asking anybody: to the scheduler
+they stay IDLE. Who wants something of an idle task first catches it (`_catch`): either it stands still then, and no
+loop runs it any more, or it is RUNNING, and is asked to stop like any other; its processor comes by with it (`go_on`).
 """
 
 from __future__ import annotations
@@ -10,22 +14,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from heapq import heappop, heappush
 from time import monotonic_ns
 from typing import Final
 
-from dbt_disco.cluster.processor import Processor
+from dbt_disco.cluster.processor import GRANULARITY, PATIENCE, Processor
 from dbt_disco.cluster.task import End, Task, TaskState
 
 QUANTUM: Final = 10_000_000
 """Nanoseconds after which a task has to let others go first, if there are any."""
-GRANULARITY: Final = 1_000_000
-"""Nanoseconds that a task has at least before one that has become ready preempts it."""
-_PATIENCE: Final = 4_000_000
-"""The same for one that comes from idling: it will mostly idle again before that, and setting a timer costs, too."""
-_SLACK: Final = 500_000
-"""Nanoseconds that a processor that has nothing to do sleeps longer if several tasks idle on it: it then finds more of
-them due at once, and each one's tick costs less."""
 _FOR_EVER: Final = 1 << 62
 
 
@@ -44,7 +40,6 @@ class Scheduler:
         self._ready: list[Task] = []
         self._virtual_now = 0
         """About the virtual time of tasks that run: who comes back from idling has not saved up more than that."""
-        self._numbers = 0
         self._is_holding = False
 
     def start(self) -> None:
@@ -73,7 +68,7 @@ class Scheduler:
     def attend(self, task: Task) -> None:
         """The task's vCPU has been asked to stop: if it idles it is to run, and so find out what for."""
         with self._lock:
-            if task.state is TaskState.IDLE:
+            if task.state is TaskState.IDLE and self._catch(task):
                 self._make_ready(task)
                 self._find_processor(task)
 
@@ -114,6 +109,8 @@ class Scheduler:
 
     def _ask_to_hold(self, task: Task) -> None:
         task.holds += 1
+        if task.state is TaskState.IDLE:
+            self._catch(task)
         if task.state is TaskState.RUNNING:
             task.vcpu.request_stop()
 
@@ -152,28 +149,51 @@ class Scheduler:
             processor.is_asleep = False
             if done is not None:
                 self._take_back(processor, done)
-            if processor.sleepers:
-                self._wake_sleepers(processor, now)
+            while (due := processor.take_due(now)) is not None:
+                self._make_ready(due)
             task = processor.current = self._choose(processor) if self._ready else None
             if task is not None:
                 self._give(processor, task, now)
             elif not self.is_closed:
-                processor.is_asleep = True
-                processor.sleeps_until = self._end_of_sleep(processor)
+                processor.fall_asleep()
             return task
+
+    def go_on(self, processor: Processor, task: Task) -> None:
+        """The native loop of a processor has run an idle task, which has stopped for something."""
+        with self._lock:
+            processor.is_asleep = False
+            left = task.idle_vcpu.take_back()
+            if left is not None:
+                task.virtual_machine.goes_on(left)
+            self._count_ticks(task)
+            processor.current = task
+            self._give(processor, task, monotonic_ns())
 
     def end(self, task: Task, end: End) -> None:
         """A running task will not run any more."""
         with self._lock:
             task.end, task.state = end, TaskState.ENDED
+            for processor in self.processors:
+                processor.forget(task)
         task.when_ended(end)
 
     # With the lock.
 
+    def _catch(self, task: Task) -> bool:
+        """Whether an idle task stands still, and will; else it is RUNNING."""
+        if task.idle_vcpu.take():
+            return True
+        task.state = TaskState.RUNNING
+        return False
+
     def _make_ready(self, task: Task) -> None:
         task.state = TaskState.READY
-        task.virtual_time = max(task.virtual_time, self._virtual_now - QUANTUM)
+        self._count_ticks(task)
         self._ready.append(task)
+
+    def _count_ticks(self, task: Task) -> None:
+        task.charge_ticks()
+        task.virtual_time = max(task.virtual_time, self._virtual_now - QUANTUM)
 
     def _find_processor(self, task: Task) -> None:
         """Somebody must run a task that has become ready: who sleeps, rather at home, or else who runs there."""
@@ -205,34 +225,9 @@ class Scheduler:
 
     def _put_to_sleep(self, processor: Processor, task: Task) -> None:
         task.state = TaskState.IDLE
-        task.sleeps += 1
         deadline = task.wakes_at()
-        task.deadline = _FOR_EVER if deadline is None else deadline
-        if deadline is not None:
-            self._numbers += 1
-            heappush(processor.sleepers, (deadline, self._numbers, task.sleeps, task))
-
-    def _wake_sleepers(self, processor: Processor, now: int) -> None:
-        sleepers = processor.sleepers
-        while sleepers and sleepers[0][0] <= now:
-            _, _, sleeps, task = heappop(sleepers)
-            if task.state is TaskState.IDLE and task.sleeps == sleeps and not task.holds:
-                self._make_ready(task)
-
-    def _first_deadline(self, processor: Processor) -> int | None:
-        """When the first of the processor's sleepers is due, without those that have been woken meanwhile."""
-        sleepers = processor.sleepers
-        while sleepers:
-            deadline, _, sleeps, task = sleepers[0]
-            if task.state is TaskState.IDLE and task.sleeps == sleeps:
-                return deadline
-            heappop(sleepers)
-        return None
-
-    def _end_of_sleep(self, processor: Processor) -> int | None:
-        """When a processor that has nothing to do is to look again, if it is not woken."""
-        first = self._first_deadline(processor)
-        return first + _SLACK if first is not None and len(processor.sleepers) > 1 else first
+        if deadline is not None and not task.holds:
+            processor.see_to(task, deadline)
 
     def _choose(self, processor: Processor) -> Task | None:
         """Of its node's tasks the one that has had least, or else of all others'."""
@@ -248,7 +243,7 @@ class Scheduler:
         return best
 
     def _give(self, processor: Processor, task: Task, now: int) -> None:
-        granularity = _PATIENCE if task.virtual_machine.is_waiting else GRANULARITY
+        granularity = PATIENCE if task.virtual_machine.is_waiting else GRANULARITY
         task.state = TaskState.RUNNING
         task.slices += 1
         if task.last_processor != processor.number:
@@ -261,7 +256,7 @@ class Scheduler:
         if self._ready and any(not task.holds for task in self._ready):
             latest = now + QUANTUM
             self._share_out(processor)
-        first = self._first_deadline(processor)
+        first = processor.loop.first_deadline()
         if first is not None:
             latest = min(latest, max(first, now + granularity))
         if latest < _FOR_EVER:

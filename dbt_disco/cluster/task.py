@@ -24,7 +24,7 @@ class TaskState(Enum):
     NEW = "the scheduler does not know it yet"
     READY = "it waits for a processor"
     RUNNING = "a processor has it"
-    IDLE = "the guest waits for an interrupt"
+    IDLE = "the guest waits for an interrupt, or a processor's native loop runs its tick"
     ENDED = "it will not run any more"
 
 
@@ -41,13 +41,15 @@ class Task:
         """`when_ended` is called once, on a processor's thread: it may only take a note. `memory_node`: see
         `MemberConfiguration`.
         """
+        from dbt_disco.virtual_machine.host_surroundings import HostSurroundings
         from runtime.system.vcpu import SystemVcpu
 
-        vcpu = virtual_machine.vcpu
-        assert virtual_machine.configuration.clock == "host" and isinstance(vcpu, SystemVcpu)
+        vcpu, surroundings = virtual_machine.vcpu, virtual_machine.surroundings
+        assert isinstance(surroundings, HostSurroundings) and isinstance(vcpu, SystemVcpu)
         self.virtual_machine: Final = virtual_machine
         self.vcpu: Final[SystemVcpu] = vcpu
         self.state_address: Final = addressof(vcpu.state)
+        self.idle_vcpu: Final = surroundings.idle_vcpu
         self.home_node: Final = home_node
         self._memory_node: Final = memory_node
         self.sampling: AccessSampling | None = None
@@ -56,17 +58,15 @@ class Task:
         self.state = TaskState.NEW
         self.virtual_time = 0
         """Processor time in nanoseconds that it has had, and more if it has not asked for some: least goes first."""
-        self.processor_time = 0
-        """Nanoseconds of host processors that it has had."""
+        self._used = 0
+        """Nanoseconds of host processors that it has had outside of native loops."""
+        self._charged = 0
+        """Nanoseconds of those that it has had in them, as far as they count in `virtual_time`."""
         self.slices = 0
-        """How often it was given a processor."""
+        """How often it was given a processor; ticks in native loops do not count."""
         self.migrations = 0
         """How often that was another processor than before."""
         self.last_processor = -1
-        self.deadline = 0
-        """IDLE: when it goes on by itself, in terms of `time.monotonic_ns`."""
-        self.sleeps = 0
-        """How often it has become IDLE, which tells whether a note of its deadline is out of date."""
         self.holds = 0
         """So many want it to stand still: it is given no processor."""
         self.end: End | None = None
@@ -82,6 +82,22 @@ class Task:
             memory.node = node
         if self.sampling is not None:
             self.sampling.runs_on(node)
+
+    @property
+    def processor_time(self) -> int:
+        """Nanoseconds of host processors that it has had, in slices that are over."""
+        return self._used + self.idle_vcpu.time
+
+    def charge(self, nanoseconds: int) -> None:
+        """It has had so much processor time in a slice."""
+        self._used += nanoseconds
+        self.virtual_time += nanoseconds
+
+    def charge_ticks(self) -> None:
+        """Have what native loops have spent on it count in `virtual_time`."""
+        time = self.idle_vcpu.time
+        self.virtual_time += time - self._charged
+        self._charged = time
 
     def wakes_at(self) -> int | None:
         """IDLE: when Compare matches, in terms of `time.monotonic_ns`; None if that does not count."""

@@ -109,6 +109,11 @@ class DescriptorWatch:
         self._timeout[0], self._timeout[1] = divmod(nanoseconds, _SECOND)
         return bool(_libc.ppoll(self._polled_at, 1, self._timeout_at, None) > 0)
 
+    @property
+    def set_descriptor(self) -> int:
+        """Readable while there is something to dispatch."""
+        return self._set.fileno()
+
     def wait_for(self, descriptor: int, events: int) -> bool:
         """Wait until a descriptor is ready for poll(2)'s `events`; False if `interrupt` comes before that."""
         poll = select.poll()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from time import monotonic_ns, time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dbt_disco.virtual_machine.descriptor_watch import DescriptorWatch
 from dbt_disco.virtual_machine.timer_descriptor import TimerDescriptor
 from dbt_disco.virtual_machine.timer_queue import QueuedTimer, TimerQueue
+from runtime.system.idle_loop import IdleLoop, IdleVcpu
 
 if TYPE_CHECKING:
     from runtime.system.vcpu import SystemVcpu
@@ -22,6 +23,9 @@ class HostSurroundings:
         """Time is that of the vCPU."""
         self.descriptors = DescriptorWatch(vcpu.request_stop)
         self.slept = 0
+        self.idle_vcpu: Final = IdleVcpu(vcpu)
+        """The vCPU, as native loops know it that see to it while it is idle."""
+        self._loop: IdleLoop | None = None
         self._vcpu = vcpu
         self._start: int = vcpu.state.start_time
         self._timers = TimerQueue()
@@ -58,22 +62,38 @@ class HostSurroundings:
     # For the run loop.
 
     def plan(self) -> None:
-        """The host's timers stop the vCPU, none of its own."""
+        if self.idle_vcpu.timer_was_stopped():
+            self._vcpu.expect_compare()
 
     def run_callbacks(self) -> None:
         self.descriptors.dispatch()
 
-    def idle(self, compare_match: int | None) -> None:
+    def idle(self, compare_match: int | None, *, goes_on: bool = False) -> int | None:
         before = monotonic_ns()
         remaining = None
         if compare_match is not None:
             remaining = -(-compare_match * 25 // 4) - (before - self._start)
+            if goes_on:
+                return self._idle_natively(before + remaining)
             if remaining <= 0:
-                return
+                return None
         is_ready = self.descriptors.sleep(remaining)
         self.slept += monotonic_ns() - before
         if is_ready:
             self.descriptors.dispatch()
+        return None
+
+    def _idle_natively(self, deadline: int) -> int | None:
+        loop, vcpu = self._loop, self.idle_vcpu
+        if loop is None:
+            loop = self._loop = IdleLoop(self.descriptors.set_descriptor)
+        loop.lend(vcpu, deadline)
+        before = loop.slept
+        loop.run()
+        self.slept += loop.slept - before
+        if loop.is_called:
+            self.descriptors.dispatch()
+        return vcpu.take_back()
 
     def paused(self, duration: int) -> None:
         self._vcpu.postpone(duration)

@@ -84,7 +84,7 @@ class InstructionSurroundings:
         self._timers.run(self.now())
         self.descriptors.dispatch()
 
-    def idle(self, compare_match: int | None) -> None:
+    def idle(self, compare_match: int | None, *, goes_on: bool = False) -> None:
         first = self._timers.first()
         if compare_match is not None:
             match = compare_match * CLOCK_PER_COUNT

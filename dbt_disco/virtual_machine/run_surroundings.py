@@ -21,10 +21,12 @@ class RunSurroundings(Surroundings, Protocol):
     def run_callbacks(self) -> None:
         """Call back for timers that are due and descriptors that are ready."""
 
-    def idle(self, compare_match: int | None) -> None:
+    def idle(self, compare_match: int | None, *, goes_on: bool = False) -> int | None:
         """The vCPU waits for an interrupt: pass the time until Compare matches, or something is called back.
 
         `compare_match` is in ticks of Count since the start; None if its interrupt is masked. May return early.
+        With `goes_on` native code may be entered behind the `wait` when Compare matches; if it has been, and has
+        stopped for something else than such a wait, that is the result (see `SystemVcpu.run`).
         """
 
     def paused(self, duration: int) -> None:

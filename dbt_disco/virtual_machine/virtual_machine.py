@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic_ns
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from dbt_disco.command_error import CommandError
 from dbt_disco.devices.character_backend import CharacterBackend
@@ -29,6 +29,9 @@ from runtime.system.machine_memory import OutOfMachineMemory
 from runtime.system.physical_memory import PhysicalMemory
 from translator.cp0_registers import Cause
 from translator.state import Stop
+
+if TYPE_CHECKING:
+    from runtime.system.vcpu import SystemVcpu
 
 _UHI_BOOT: Final = 0xFFFF_FFFE
 """a0 of the UHI boot protocol: a1 is a device tree."""
@@ -84,6 +87,8 @@ class VirtualMachine:
         """Whether the guest executes a `wait`."""
         self.waits_for_timer = False
         """Whether that wait ends when Compare matches."""
+        self._left: int | None = None
+        """See `goes_on`."""
         self._outcome: Outcome | None = None
         self._closers: list[Callable[[], None]] = []
         """Of what devices stand for."""
@@ -236,8 +241,12 @@ class VirtualMachine:
         """
         outcome = self.proceed(limit)
         while self.is_waiting and outcome is None:
-            self.surroundings.idle(self.vcpu.state.compare_ticks if self.waits_for_timer else None)
-            if self._outcome is None:
+            for_timer = self.waits_for_timer
+            match = self.vcpu.state.compare_ticks if for_timer else None
+            left = self.surroundings.idle(match, goes_on=for_timer)
+            if left is not None:
+                self.goes_on(left)
+            elif self._outcome is None:
                 self._end_wait()
             outcome = self._outcome
         return outcome
@@ -260,7 +269,7 @@ class VirtualMachine:
         if limit is not None:
             vcpu.stop_at(min(limit, vcpu.clock_limit))
         try:
-            stop = vcpu.run()
+            stop = self._run()
             if stop is Stop.WAIT:
                 self._begin_wait()
             elif stop is Stop.LIMIT:
@@ -272,6 +281,17 @@ class VirtualMachine:
         except OutOfMachineMemory as error:
             self._fail(str(error.strerror))
         return self._outcome
+
+    def goes_on(self, left: int) -> None:
+        """Native code has been entered behind the `wait`, and has returned `left`: `proceed` takes it from there."""
+        self.is_waiting = False
+        self._left = left
+
+    def _run(self) -> Stop:
+        left, self._left = self._left, None
+        if left is None:
+            return self.vcpu.run()
+        return cast("SystemVcpu", self.vcpu).run(left)
 
     def pause(self, meanwhile: Callable[[], None]) -> None:
         """Do something while the guest's time stands still; on the vCPU's thread, outside `SystemVcpu.run`."""

@@ -53,6 +53,21 @@ class PreemptionTimer:
         self._running = ctypes.c_uint64()
         self._timer: Final = PosixTimer(SIGNAL, ctypes.addressof(self._running), thread=get_native_id())
 
+    @property
+    def running_at(self) -> int:
+        """Host address of what `runs` sets, for native routines."""
+        return ctypes.addressof(self._running)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread runs a vCPU; on any thread."""
+        return bool(self._running.value)
+
+    @property
+    def id(self) -> int:
+        """What timer_settime(2) knows it by."""
+        return self._timer.id
+
     def runs(self, state_address: int) -> None:
         """From now on the thread runs the vCPU whose state is there (0: none, and the timer does nothing)."""
         self._running.value = state_address

@@ -218,13 +218,17 @@ class SystemVcpu:
 
     # Running.
 
-    def run(self) -> Stop:
-        """Execute from pc until a stop that is not the vCPU's own affair."""
+    def run(self, left: int | None = None) -> Stop:
+        """Execute from pc until a stop that is not the vCPU's own affair.
+
+        `left`: native code has been entered already, and has returned that.
+        """
         state, answers, stops = self.state, self._answers, self.stops
         self._attach()
         while True:
             self.translations.install_ready()
-            stop = self._enter()
+            stop = self._enter() if left is None else self._left(left)
+            left = None
             stops[stop] += 1
             if state.collected_count:
                 self.direct_registers.deliver()
@@ -254,7 +258,12 @@ class SystemVcpu:
         if state.counts_instructions:
             self._plan()
         state.limit = 0  # the first look is at what has become pending meanwhile
-        if self._enter_native(self._address, self._resume, 0, state.clock):
+        return self._left(self._enter_native(self._address, self._resume, 0, state.clock))
+
+    def _left(self, result: int) -> Stop:
+        """What a result of native code means."""
+        state = self.state
+        if result:
             raise RuntimeError(
                 f"host fault at {state.fault_host_pc:#x} on {state.fault_address:#x} near pc {state.pc:#x}"
             )
@@ -401,6 +410,10 @@ class SystemVcpu:
     def postpone(self, nanoseconds: int) -> None:
         """Host clock: time has stood still for so long."""
         self.state.start_time += nanoseconds
+        self.expect_compare()
+
+    def expect_compare(self) -> None:
+        """Host clock: have native code look at Compare when Count reaches it, whatever the timer was set to."""
         if self._host_timer is not None:
             self._host_timer.set(self.state.start_time + self.next_compare())
 
