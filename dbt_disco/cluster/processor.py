@@ -173,6 +173,10 @@ class Processor:
         end: End | None
         before = self._slice_clock = thread_time_ns()
         timer.runs(task.state_address)
+        if (
+            self.slice_start <= self.loop.preempts_at <= monotonic_ns()
+        ):  # it has expired, and found nobody to ask
+            task.vcpu.request_stop()
         try:
             end = task.virtual_machine.proceed()
         except Exception as error:

@@ -11,8 +11,11 @@ import pytest
 
 from dbt_disco.cluster.configuration import MachineConfiguration, Restart, Shutdown
 from dbt_disco.cluster.member import MemberState
+from dbt_disco.cluster.processor import Processor
 from dbt_disco.cluster.shutdown import shut_down
+from dbt_disco.cluster.task import Task
 from dbt_disco.devices.uart import Uart
+from runtime.system.preemption_timer import PreemptionTimer
 from tests.dbt_disco.cluster.clusters import (
     member,
     running,
@@ -332,3 +335,23 @@ def test_a_guest_that_does_not_obey_when_it_is_asked_to_end_is_killed(
             "for the test",
             "the guest reset the machine",
         ]
+
+
+def test_a_slice_that_is_over_before_it_begins_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host may run others between the setting of the timer and the run: it expires where it finds nobody."""
+    run = Processor._run
+    late: list[int] = []
+
+    def run_late(self: Processor, task: Task, timer: PreemptionTimer) -> None:
+        if len(late) < 5:
+            late.append(self.number)
+            time.sleep(0.05)
+        run(self, task, timer)
+
+    monkeypatch.setattr(Processor, "_run", run_late)
+    spinning = image(tmp_path, "spinning", *ENDLESS["a branch to itself"])
+    machine = MachineConfiguration(1, 1, 64 << 20)
+    with running(
+        [member("one", spinning), member("other", spinning), member("hello", HELLO)], machine
+    ) as cluster:
+        wait_for_state(cluster.members["hello"], MemberState.STOPPED)
