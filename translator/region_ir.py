@@ -462,7 +462,7 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
             lines.append(f"  %clock.at = getelementptr i8, ptr %state, i64 {_offset('clock')}")
             lines.append("  store volatile i64 %entry.clock, ptr %clock.at")
         at = len(self.builder.lines)
-        self.count_stay(IrValue(self.builder, "%entry.clock", 64), "sub")
+        self.enter()
         lines += self.builder.lines[at:]
         del self.builder.lines[at:]
         first, *others = self.region.entries
@@ -470,6 +470,10 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
         cases = " ".join(f"i64 {n}, label %{_label(pc)}" for n, pc in enumerate(others, 1))
         lines.append(f"  switch i64 %entry.number, label %{_label(first)} [ {cases} ]")
         return lines
+
+    def enter(self) -> None:
+        """What is to be done when the variables have been loaded."""
+        self.count_stay(IrValue(self.builder, "%entry.clock", 64), "sub")
 
 
 _ATTRIBUTES = "nounwind noimplicitfloat"

@@ -13,7 +13,7 @@ from translator.dataflow import dataflow
 from translator.decode import Instruction
 from translator.region import Block
 
-_SIZE: Final = {
+ACCESS_SIZE: Final = {
     "lb": 1, "lbu": 1, "sb": 1,
     "lh": 2, "lhu": 2, "sh": 2,
     "lw": 4, "sw": 4, "lwc1": 4, "swc1": 4,
@@ -47,16 +47,16 @@ class AccessGroup:
 
 
 def access_groups(block: Block) -> dict[int, tuple[AccessGroup, int]]:
-    """Address of each groupable access → its group and its offset. Groups of one are left out."""
+    """Address of each groupable access → its group and its offset."""
     found: dict[int, tuple[AccessGroup, int]] = {}
     open_groups: dict[int, AccessGroup] = {}
     for pc, instruction in block.instructions():
-        size = _SIZE.get(instruction.mnemonic)
+        size = ACCESS_SIZE.get(instruction.mnemonic)
         if size is not None:
             found[pc] = _join(open_groups, instruction, size), instruction.offset
-        for register in _written(instruction):
+        for register in written_registers(instruction):
             open_groups.pop(register, None)
-    return {pc: (group, offset) for pc, (group, offset) in found.items() if group.count > 1}
+    return found
 
 
 def _join(groups: dict[int, AccessGroup], instruction: Instruction, size: int) -> AccessGroup:
@@ -81,7 +81,7 @@ def _join(groups: dict[int, AccessGroup], instruction: Instruction, size: int) -
     return group
 
 
-def _written(instruction: Instruction) -> list[int]:
+def written_registers(instruction: Instruction) -> list[int]:
     """General registers that the instruction may change."""
     registers = []
     for at in dataflow(instruction.encoding).writes:

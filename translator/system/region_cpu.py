@@ -25,6 +25,7 @@ class GroupedAccess(TableAccess):
     def __init__(self, builder: FunctionBuilder, big_endian: bool, emitter: SystemRegionEmitter) -> None:
         super().__init__(builder, "%memory", big_endian, emitter.leave_for_access)
         self._pages = emitter.pages
+        self._frame = emitter.frame
         self.base: int | None = None
         """The register that the instruction being emitted adds its offset to."""
         self.current: tuple[AccessGroup, int] | None = None
@@ -33,15 +34,26 @@ class GroupedAccess(TableAccess):
     def pointer(self, address: IrValue) -> str:
         if self.reported is not None or self.base is None:
             return super().pointer(address)
-        if self.current is None:
+        if self.current is None or not self._is_shared(self.current[0]):
             slot = self._remembered(address, address, self._kind, self._width // 8)
             host = slot + address.zext(64)
             return self._builder.assign("host", f"inttoptr i64 {host.name} to ptr")
         group, offset = self.current
         builder = self._builder
         if group.host is None:
-            group.host = self._checked(group, address - (offset - group.low), address)
+            group.host = self._host_of(group, address - (offset - group.low), address)
         return builder.assign("host", f"getelementptr i8, ptr {group.host}, i64 {offset - group.low}")
+
+    def _is_shared(self, group: AccessGroup) -> bool:
+        """Whether an access need not be checked for itself."""
+        return group.count > 1 or self._frame.holds(group)
+
+    def _host_of(self, group: AccessGroup, lowest: IrValue, address: IrValue) -> str:
+        """The host address of a group's lowest byte, if everything about the group is in order."""
+        if self._frame.holds(group):
+            return self._frame.access(group, lambda: self._checked(group, lowest, address))
+        host = self._checked(group, lowest, address)
+        return self._builder.assign("group", f"inttoptr i64 {host.name} to ptr")
 
     def _remembered(self, address: IrValue, reported: IrValue, kind: Access, alignment: int) -> IrValue:
         """The slot of an address that is a multiple of `alignment`."""
@@ -65,8 +77,8 @@ class GroupedAccess(TableAccess):
             self._leave_if((address & alignment - 1).ne(0), reported, size)
         return slot
 
-    def _checked(self, group: AccessGroup, lowest: IrValue, address: IrValue) -> str:
-        """The host address of a group's lowest byte, if everything about the group is in order."""
+    def _checked(self, group: AccessGroup, lowest: IrValue, address: IrValue) -> IrValue:
+        """The same in 64 bits, looked for by the page of the group."""
         kind = Access.STORE if group.stores else Access.LOAD
         size = self._width // 8
         is_even = (group.anchor - group.low) % group.size == 0
@@ -78,8 +90,7 @@ class GroupedAccess(TableAccess):
         if not is_even:
             anchor = lowest + (group.anchor - group.low)
             self._leave_if((anchor & group.size - 1).ne(0), address, size)
-        host = slot + lowest.zext(64)
-        return self._builder.assign("group", f"inttoptr i64 {host.name} to ptr")
+        return slot + lowest.zext(64)
 
 
 class SystemRegionCpu(RegionCpu):

@@ -19,10 +19,11 @@ from translator.region import Block, Region
 from translator.region_cpu import RegionCpu
 from translator.region_ir import Path, RegionEmitter, RegionIr, enter_region
 from translator.state import OFFSET, Access, ExceptionCode, Stop
-from translator.system.access_groups import access_groups
+from translator.system.access_groups import access_groups, written_registers
 from translator.system.coprocessor import needs_coprocessor_1
 from translator.system.region_cpu import SystemRegionCpu
 from translator.system.remembered_pages import RememberedPages
+from translator.system.stack_frame import STACK_POINTER, StackFrame
 from translator.system.views import PAGE_SHIFT, TABLE_SHIFT
 from translator.translation import PAGES_SYMBOL
 
@@ -50,6 +51,7 @@ class SystemRegionEmitter(RegionEmitter):
 
     def make_cpu(self) -> RegionCpu:
         self.pages = RememberedPages(self.region)
+        self.frame = StackFrame(self.builder, self.region)
         return SystemRegionCpu(
             self.builder,
             self,
@@ -117,7 +119,13 @@ elsewhere:
 
     def prologue(self) -> list[str]:
         first, *rest = super().prologue()
-        return [first, *self.pages.prologue(), *rest]
+        return [first, *self.pages.prologue(), *self.frame.slots(), *rest]
+
+    def enter(self) -> None:
+        super().enter()
+        if self.frame.is_used:
+            self.cpu.start_block()
+            self.frame.find(self.cpu.gpr[STACK_POINTER], self.cpu.grouped.slot)
 
     # Blocks.
 
@@ -133,6 +141,9 @@ elsewhere:
         if needs_coprocessor_1(instruction.encoding):
             self.cpu.require_coprocessor(1)
         super().emit_instruction(pc, instruction)
+        if self.frame.is_used and STACK_POINTER in written_registers(instruction):
+            self.cpu.settle_floats()
+            self.frame.follow(instruction, self.cpu.gpr[STACK_POINTER], self.cpu.grouped.slot)
 
     # Leaving.
 

@@ -3,7 +3,8 @@
 Through most registers, loops go step by step, or always to the same place. An access compares the page of its address
 with that of the last one, which checks its alignment as well; only where they differ does it look into the tables.
 Inside a region nobody empties slots, and nobody switches views. Registers that hold pointers loaded from data
-structures lead from page to page: accesses through them always look.
+structures lead from page to page: accesses through them always look, and so do those for which the stack pointer has
+no host address (`stack_frame.py`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Final
 from translator.ir import FunctionBuilder, IrValue
 from translator.region import Region
 from translator.state import Access
+from translator.system.stack_frame import STACK_POINTER
 from translator.system.views import PAGE_SHIFT
 
-_STACK_POINTER: Final = 29
 _NO_PAGE: Final = 1 << 32
 """No address has it."""
 
@@ -25,11 +26,11 @@ class RememberedPages:
 
     def __init__(self, region: Region) -> None:
         self._used: set[str] = set()
-        self._leading_elsewhere = frozenset(
+        self._leading_elsewhere = frozenset({STACK_POINTER}) | frozenset(
             instruction.rt
             for block in region.blocks.values()
             for _, instruction in block.instructions()
-            if instruction.mnemonic == "lw" and instruction.base != _STACK_POINTER
+            if instruction.mnemonic == "lw" and instruction.base != STACK_POINTER
         )
 
     def through(

@@ -44,8 +44,9 @@ _SEGMENTS = (0x0000_0000, 0x8000_0000, 0xA000_0000, 0xC000_0000, 0xE000_0000)
 _FORWARD = (1, 2, 3, 7, 20, 60, 400, 1100)
 _BACKWARD = (-1500, -40, -12, -5)
 """Branch distances. Most loops would never end."""
-_ADDRESS, _VALUE = 25, 24
+_ADDRESS, _VALUE, _STACK = 25, 24, 29
 """Registers that idioms use; others may write them, too."""
+_DISPLACED = [encoding for encoding in ACCESSING if "offset" in encoding.fields]
 _KERNEL, _SUPERVISOR, _USER = 0x00, 0x08, 0x10
 _REGISTER_NAMES = tuple(register.name for register in CP0_REGISTERS)
 _PRIVILEGED_PAGE = 0xFFFF_E000
@@ -124,6 +125,7 @@ class KernelGenerator:
         self._weights: dict[Callable[[], None], float] = {
             self._add_compute: 10,
             self._add_access: 6,
+            self._add_frame: 2,
             self._add_branch: 4,
             self._add_jump: 0.7,
             self._add_register_jump: 0.7,
@@ -260,6 +262,18 @@ class KernelGenerator:
             self._emit(encoding.mnemonic, **fields)
             if "offset" in fields:
                 fields["offset"] = min(fields["offset"] + size, 0x7FFF)
+
+    def _add_frame(self) -> None:
+        """Accesses close above a stack pointer that moves, now and then over the end of a page."""
+        source = self._source
+        self._load_constant(_STACK, self._address() & -4)
+        for _ in range(source.randrange(1, 5)):
+            self._emit("addiu", rt=_STACK, rs=_STACK, imm=8 * source.choice((-64, -5, -1, 0, 1, 4, 60)))
+            for _ in range(source.randrange(3)):
+                encoding = source.choice(_DISPLACED)
+                fields = random_fields(source, encoding)
+                fields["base"], fields["offset"] = _STACK, 4 * source.randrange(40)
+                self._emit(encoding.mnemonic, **fields)
 
     def _add_plain_access(self) -> None:
         encoding = self._source.choice(ACCESSING)

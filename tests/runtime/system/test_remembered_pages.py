@@ -23,6 +23,8 @@ class Walk(NamedTuple):
     body: tuple[str, ...]
     start: int
     count: int
+    register: int = 2
+    """That leads there."""
 
 
 WALKS = {
@@ -50,8 +52,8 @@ def run(engine: Engine, walk: Walk, big_endian: bool) -> tuple[list[int], list[i
     machine = BareMachine(engine, big_endian=big_endian)
     try:
         program = (
-            "lui r2, 0xc000",
-            f"ori r2, r2, {walk.start:#x}",
+            f"lui r{walk.register}, 0xc000",
+            f"ori r{walk.register}, r{walk.register}, {walk.start:#x}",
             f"addiu r6, r0, {walk.count}",
             "loop:",
             *walk.body,
