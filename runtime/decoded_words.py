@@ -1,7 +1,8 @@
 """The hash of decoded words, from which native code fills predecoded entries, and its copy on disk.
 
 A record is the entry of a word, with the word where an entry has its counter. A word's record is in the slot that
-its hash names or in the other one of that pair; if both are taken it replaces one, and Python will be asked again.
+its hash names or in the other one of that pair; if both are taken it replaces one, and Python will be asked again, or
+that is what happens to itself.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class DecodedWords:
 
     def close(self) -> None:
         """Save what is new and unmap the hash."""
-        self._save()
+        self.save()
         unmap_memory(self.address, _HASH_SIZE)
 
     @property
@@ -83,7 +84,7 @@ class DecodedWords:
 
     @wide_fpu.setter
     def wide_fpu(self, wide: bool) -> None:
-        self._save()
+        self.save()
         discard_memory(self.address, _HASH_SIZE)
         self._wide_fpu = wide
         self._load()
@@ -97,15 +98,35 @@ class DecodedWords:
             entry = self._fresh[word] = self._decoded(word)
             self.count += 1
         if self._for_native_code:
-            at = self.address + self._slot(word) * ENTRY_SIZE
-            ctypes.memmove(at, entry[:COUNTER_OFFSET] + word.to_bytes(4, "little"), ENTRY_SIZE)
+            self._publish(word, entry)
         return entry
 
-    def _slot(self, word: int) -> int:
-        """Where to put the record of `word`: of its pair of slots, a free one if there is one."""
+    def _publish(self, word: int, entry: bytes) -> None:
+        """Put a record in one of its pair of slots, a free one if there is one. What tells that it is taken comes last.
+
+        Records of virtual machines stay, as others may be reading them.
+        """
+        for at in self._slots(word):
+            handler, known = (ctypes.c_uint32.from_address(at + place) for place in (0, COUNTER_OFFSET))
+            if not handler.value or known.value == word:
+                break
+        else:
+            if self._privileged:
+                return
+        ctypes.memmove(at + 4, entry[4:COUNTER_OFFSET], COUNTER_OFFSET - 4)
+        known.value = word
+        handler.value = int.from_bytes(entry[:4], "little")
+
+    def _slots(self, word: int) -> tuple[int, int]:
+        """Host addresses of the two places of a word's record."""
         slot = (word * DECODE_HASH_MULTIPLIER & 0xFFFF_FFFF) >> (32 - DECODE_CACHE_BITS)
-        handler = ctypes.c_uint32.from_address(self.address + slot * ENTRY_SIZE).value
-        return slot ^ 1 if handler else slot
+        return self.address + (slot ^ 1) * ENTRY_SIZE, self.address + slot * ENTRY_SIZE
+
+    def has_record(self, word: int) -> bool:
+        """Whether native code finds a word."""
+        return any(
+            ctypes.c_uint32.from_address(at + COUNTER_OFFSET).value == word for at in self._slots(word)
+        )
 
     def _decoded(self, word: int) -> bytes:
         instruction = decode_privileged(word) if self._privileged else decode(word)
@@ -134,10 +155,11 @@ class DecodedWords:
         program = zlib.crc32(self._key.encode())
         return f"words-{'wide' if self._wide_fpu else 'narrow'}-{handlers:08x}-{program:08x}"
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Have later runs know what is new."""
         if not self._fresh:
             return
-        known = self._saved | self._fresh
+        self._saved = known = self._saved | self._fresh
         self._fresh = {}
         words = array("I", list(known)[-_SAVED_WORDS:])
         self._cache.store(self._name(), words.tobytes() + b"".join(known[word] for word in words))

@@ -1,13 +1,21 @@
-"""Large arrays of numbers that are mostly 0."""
+"""Large arrays of numbers that are mostly 0: the host gives memory for those parts that are used."""
 
 from __future__ import annotations
 
 import ctypes
+import mmap
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 _CHUNK: Final = 1 << 12
 _FORMATS: Final[dict[int, Literal["B", "I", "Q"]]] = {1: "B", 4: "I", 8: "Q"}
+_Number = TypeVar("_Number", ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64)
+
+
+def zeros(kind: type[_Number], count: int) -> ctypes.Array[_Number]:
+    """So many zeros; ctypes' own arrays have all their memory from the beginning."""
+    memory = mmap.mmap(-1, max(count * ctypes.sizeof(kind), 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return (kind * count).from_buffer(memory)
 
 
 def words_in_use(
@@ -15,8 +23,8 @@ def words_in_use(
 ) -> Iterator[tuple[int, int]]:
     """The elements that are not 0, with their numbers; where there are none, it goes fast."""
     words = memoryview(array).cast("B").cast(_FORMATS[ctypes.sizeof(array._type_)])
-    zeros = bytes(_CHUNK * words.itemsize)
+    nothing = bytes(_CHUNK * words.itemsize)
     for first in range(0, len(words), _CHUNK):
         chunk = words[first : first + _CHUNK]
-        if bytes(chunk) != zeros[: chunk.nbytes]:
+        if bytes(chunk) != nothing[: chunk.nbytes]:
             yield from ((number, word) for number, word in enumerate(chunk, first) if word)

@@ -67,6 +67,12 @@ def discard_memory(address: int, length: int) -> None:
         raise _error("madvise")
 
 
+def remove_memory(address: int, length: int) -> None:
+    """Give shared pages of a file in memory back: they read as zeros from now on. `OSError` when the kernel refuses."""
+    if _madvise(address, length, mmap.MADV_REMOVE):
+        raise _error("madvise")
+
+
 def move_memory(address: int, length: int, new_length: int, flags: int, new_address: int) -> int:
     """`mremap`; returns the new host address, `OSError` when the kernel refuses."""
     result = _mremap(address, length, new_length, flags, new_address)

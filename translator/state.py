@@ -215,6 +215,11 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("is_refill", ctypes.c_uint32, "1: the exception being raised goes to the TLB refill vector"),
     ("views_base", ctypes.c_uint64, "host address of the first view (translator.system.views)"),
     ("slots_base", ctypes.c_uint64, "host address of the linear mapping of all table slots"),
+    (
+        "slot_blocks",
+        ctypes.c_uint64,
+        "host address of the byte per block of slots: 1 if one may not be empty",
+    ),
     ("pmap", ctypes.c_uint64, "host address of the word per physical page (translator.system.views)"),
     ("back_map_heads", ctypes.c_uint64, "host address of the u32 per physical page: its first record, or 0"),
     ("back_map_records", ctypes.c_uint64, "host address of the records {u32 next, u32 slot}"),
@@ -222,6 +227,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("back_map_size", ctypes.c_uint32, "records there are"),
     ("machine_base", ctypes.c_uint64, "host address of machine address 0"),
     ("machine_flags", ctypes.c_uint64, "host address of the byte per machine page (translator.system.views)"),
+    ("code_pages", ctypes.c_uint64, "host address of the byte per machine page: 1 if it may have entries"),
     ("machine_store_budget", ctypes.c_uint64, "host address of the u16 per machine page: stores to its code"),
     (
         "access_counts",

@@ -31,7 +31,9 @@ class Machine:
         self, memory_size: int, *, nodes: int = 1, shares_images: bool = True, use_cache: bool = True
     ) -> None:
         """`memory_size` is in bytes, on all nodes together; the host gives memory when it is first used."""
-        self.memory: Final = MachineMemory(memory_size + _SPARE, nodes, use_cache=use_cache)
+        self.memory: Final = MachineMemory(
+            memory_size + _SPARE, nodes, use_cache=use_cache, shares_code=shares_images
+        )
         self.cache: Final[SectorCache | None] = _sector_cache(self.memory) if shares_images else None
         """What is shared; None: nothing is."""
 

@@ -43,7 +43,7 @@ def measure(virtual_machine: VirtualMachine, start_up: float | None = None) -> d
         },
     }
     if isinstance(vcpu, SystemVcpu):
-        statistics["words_decoded"] = vcpu.words.count
+        statistics["words_decoded"] = vcpu.words_decoded
         statistics["translations"] = vars(vcpu.translations.counts)
         statistics["failures"] = vcpu.translations.failures
     if configuration.counts_instructions:

@@ -14,15 +14,17 @@ from typing import Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
 from runtime.flat_array import words_in_use
+from runtime.system.code_variant import CodeVariant
 from runtime.system.machine_memory import MachineMemory
 from runtime.system.page_routines import EntryList
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.translation_tables import TranslationTables
-from translator.state import Access
+from translator.state import Access, CpuState
 from translator.system.views import (
     ENTRIES_SHIFT,
     HALF_SHIFT,
     MACHINE_CODE,
+    MACHINE_REGIONS,
     PMAP_WRITABLE,
     SPACES,
     TABLES,
@@ -71,9 +73,10 @@ def _disagreements(
     yield from _users(machine, places, uses)
     yield from _free_lists(machine)
     yield from _counts(machine)
+    yield from _code(machine, uses)
     for tenant in tenants:
         yield from _writable(machine, tenant.memory, uses)
-        yield from _code(tenant.memory)
+        yield from _frozen(machine, tenant.memory)
         if tenant.tables is not None:
             yield from _tables(machine, tenant.memory, tenant.tables)
 
@@ -152,18 +155,52 @@ def _writable(machine: MachineMemory, memory: PhysicalMemory, uses: Counter[int]
             yield f"physical page {frame:#x} of {memory.number} is writable, and machine page {page} shared"
 
 
-def _code(memory: PhysicalMemory) -> Iterator[str]:
-    """Something is derived only from pages that are mapped, and it is known where."""
-    frames: dict[int, set[int]] = {}
-    for frame in memory.frames():
-        frames.setdefault(memory.machine_page(frame), set()).add(frame)
-    for page, flags in words_in_use(memory.decoded.flags):
-        mapped = frames.get(page, set())
-        if not mapped:
-            yield f"{memory.number} keeps code of machine page {page}, which it has no more"
-        elif flags & MACHINE_CODE and memory.frames_of_code(page) != mapped:
-            noted = sorted(memory.frames_of_code(page))
-            yield f"{memory.number} has code of machine page {page} at {sorted(mapped)}, and knows of {noted}"
+def _code(machine: MachineMemory, uses: Counter[int]) -> Iterator[str]:
+    """Something is derived only from pages that are in use, and of frozen ones it is known what they hold."""
+    decoded = machine.decoded
+    if machine.map.buried:
+        yield f"machine page {machine.map.buried - 1} is still buried"
+    for page, flags in words_in_use(decoded.flags):
+        if not uses[page]:
+            yield f"there is code of machine page {page}, which nobody uses"
+        has_regions = any(variant.regions.on_page(page) for variant in decoded.variants())
+        if has_regions != bool(flags & MACHINE_REGIONS):
+            yield f"machine page {page} has {'' if has_regions else 'no '}regions, and its flags are {flags}"
+    for variant in decoded.variants():
+        for page, _ in words_in_use(variant.pages):
+            if not decoded.flags[page] & MACHINE_CODE:
+                yield f"there are entries of machine page {page}, which has no code"
+        for page in variant.regions.pages():
+            if not variant.pages[page]:
+                yield f"there are regions of machine page {page}, which has no entries"
+        yield from _regions(machine, variant)
+    for page in decoded.frozen_pages():
+        if not decoded.flags[page] & MACHINE_CODE:
+            yield f"machine page {page} is frozen, and has no code"
+
+
+def _regions(machine: MachineMemory, variant: CodeVariant) -> Iterator[str]:
+    """The entries that lead to a region are there, and are of its pages."""
+    for entry, region in variant.regions.entered.items():
+        page = entry - variant.entries_base >> ENTRIES_SHIFT
+        if region not in variant.regions.on_page(page):
+            yield f"an entry of machine page {page} leads to a region that is not of it"
+        for start, code in region.translation.code:
+            if start >> MACHINE_PAGE_SHIFT == (start + len(code) - 1) >> MACHINE_PAGE_SHIFT:
+                held = {
+                    ctypes.string_at(machine.address(at) + (start & _OFFSET), len(code))
+                    for at in region.machine_pages
+                }
+                if code not in held:
+                    yield f"the region at {region.translation.seed:#x} is of other code than its pages hold"
+
+
+def _frozen(machine: MachineMemory, memory: PhysicalMemory) -> Iterator[str]:
+    """Nobody may store to a frozen page."""
+    frozen = set(machine.decoded.frozen_pages())
+    for frame, word in memory.mappings():
+        if word & PMAP_WRITABLE and machine.page_at(word & ~_OFFSET) in frozen:
+            yield f"physical page {frame:#x} of {memory.number} is writable, and frozen"
 
 
 def _tables(machine: MachineMemory, memory: PhysicalMemory, tables: TranslationTables) -> Iterator[str]:
@@ -176,22 +213,33 @@ def _tables(machine: MachineMemory, memory: PhysicalMemory, tables: TranslationT
         page_number = slot & (1 << HALF_SHIFT) - 1 | (1 << HALF_SHIFT if half == SPACES else 0)
         virtual = page_number << MACHINE_PAGE_SHIFT
         name = f"{Access(kind).name.lower()} slot of {virtual:#x} in space {half} of {memory.number}"
-        if not any(_leads_to(machine, memory, frame, kind, value, virtual) for frame in frames.get(slot, ())):
+        tell = _Slot(kind, value, virtual, tables.state)
+        if not any(_leads_to(machine, memory, frame, tell) for frame in frames.get(slot, ())):
             at = [f"{frame:#x}" for frame in frames.get(slot, ())]
             yield f"{name} leads to no physical page that it may lead to (noted for {', '.join(at) or 'none'})"
 
 
-def _leads_to(
-    machine: MachineMemory, memory: PhysicalMemory, frame: int, kind: int, value: int, virtual: int
-) -> bool:
+@dataclass(frozen=True)
+class _Slot:
+    """A slot that is not empty."""
+
+    kind: int
+    value: int
+    virtual: int
+    state: CpuState
+
+
+def _leads_to(machine: MachineMemory, memory: PhysicalMemory, frame: int, slot: _Slot) -> bool:
     """Whether a slot's value is right for a physical page."""
     word = memory.pmap[frame]
     if not word:
         return False
     page = machine.page_at(word & ~_OFFSET)
-    has_code = bool(memory.decoded.flags[page] & MACHINE_CODE)
-    if kind == Access.FETCH:
-        entries = memory.decoded.entries_base + (page << ENTRIES_SHIFT)
-        return has_code and value == entries - 4 * virtual & _WORD
-    may = kind != Access.STORE or (bool(word & PMAP_WRITABLE) and not has_code)
-    return may and value == (word & ~_OFFSET) - virtual & _WORD
+    if slot.kind == Access.FETCH:
+        state = slot.state
+        entries = state.page_entries_base + (page << ENTRIES_SHIFT)
+        has_entries = ctypes.c_uint8.from_address(state.code_pages + page).value
+        return bool(has_entries) and slot.value == entries - 4 * slot.virtual & _WORD
+    has_code = bool(machine.decoded.flags[page] & MACHINE_CODE)
+    may = slot.kind != Access.STORE or (bool(word & PMAP_WRITABLE) and not has_code)
+    return may and slot.value == (word & ~_OFFSET) - slot.virtual & _WORD

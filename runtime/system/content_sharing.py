@@ -1,54 +1,65 @@
 """Making one of pages of virtual machines that hold the same.
 
-Virtual machines that have booted the same kernel hold much that is equal without being shared: Linux has patched the
-call of a tracer out of every function, so that its text is private everywhere and the same everywhere; memory that was
-freed holds the same poison, or zeros. Such pages become one, mapped read-only; a store gives a virtual machine its own
-again. No virtual machine may be in native code meanwhile.
+Virtual machines that have booted the same kernel hold much that is equal without being shared: memory that was freed
+holds the same poison, or zeros. Such pages become one, mapped read-only; a store gives a virtual machine its own again.
+No virtual machine may be in native code meanwhile.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from runtime.addresses import MACHINE_PAGE_SIZE
 from runtime.system.machine_memory import MachineMemory
 from runtime.system.physical_memory import PhysicalMemory
 
 
+@dataclass
+class _Page:
+    """A machine page, and where these virtual machines have it mapped."""
+
+    number: int
+    places: list[tuple[PhysicalMemory, int]] = field(default_factory=list)
+
+
 def share_contents(machine: MachineMemory, memories: Iterable[PhysicalMemory]) -> int:
     """Returns how many machine pages have become free.
 
-    What has been decoded and translated from a page would be lost if that became another one, so that of equal pages
-    those that code runs in stay where they are; one of them is what the others become.
+    Of equal pages that one stays which is shared already, or else from whose code something is derived.
     """
     with machine.lock:
-        found: dict[int, list[tuple[PhysicalMemory, int]]] = {}
+        pages: dict[int, _Page] = {}
         for memory in memories:
             for frame in memory.frames():
-                if memory.may_store(frame):
-                    found.setdefault(hash(_contents(memory, frame)), []).append((memory, frame))
-        return sum(_join(machine, places) for places in found.values() if len(places) > 1)
+                number = memory.machine_page(frame)
+                pages.setdefault(number, _Page(number)).places.append((memory, frame))
+        equal: dict[int, list[_Page]] = {}
+        for page in pages.values():
+            equal.setdefault(hash(_contents(machine, page)), []).append(page)
+        return sum(_join(machine, found) for found in equal.values() if len(found) > 1)
 
 
-def _contents(memory: PhysicalMemory, frame: int) -> bytes:
-    return ctypes.string_at(memory.machine.address(memory.machine_page(frame)), MACHINE_PAGE_SIZE)
+def _contents(machine: MachineMemory, page: _Page) -> bytes:
+    return ctypes.string_at(machine.address(page.number), MACHINE_PAGE_SIZE)
 
 
-def _join(machine: MachineMemory, places: list[tuple[PhysicalMemory, int]]) -> int:
-    """Have places that hold the same, to all appearances, use one page; returns how many pages are free now."""
-    places.sort(key=lambda place: not place[0].has_code(place[1]))
-    owner, first = places[0]
-    contents, page = _contents(owner, first), owner.machine_page(first)
+def _join(machine: MachineMemory, pages: list[_Page]) -> int:
+    """Have pages that hold the same, to all appearances, become one; returns how many are free now."""
+    pages.sort(key=lambda page: (-machine.users[page.number], not machine.decoded.flags[page.number]))
+    stays = pages[0]
+    contents = _contents(machine, stays)
     others = [
-        (memory, frame)
-        for memory, frame in places[1:]
-        if not memory.has_code(frame) and _contents(memory, frame) == contents
+        page for page in pages[1:] if machine.users[page.number] == 1 and _contents(machine, page) == contents
     ]
     if not others:
         return 0
-    owner.forbid_stores(first)
-    entry = (ctypes.c_uint32 * 1)(page + 1)
-    for memory, frame in others:  # the page is in use at its first place all the time
-        memory.map_run(frame, entry, 0, 1)
+    for memory, frame in stays.places:
+        if memory.may_store(frame):
+            memory.forbid_stores(frame)
+    entry = (ctypes.c_uint32 * 1)(stays.number + 1)
+    for page in others:  # the one that stays is in use at its first place all the time
+        for memory, frame in page.places:
+            memory.map_run(frame, entry, 0, 1)
     return len(others)

@@ -1,55 +1,95 @@
-"""What has been decoded of the code in machine pages, for the one virtual machine that runs it.
+"""The code in machine pages: which pages hold some, and everything that is derived from them, for all virtual machines.
 
-Virtual machines that share a page each have their own: entries name handlers and regions that depend on the engine,
-its clock and the FPU's register mode, and are emptied when the virtual machine that decoded them thinks so.
-What is kept of each page lies in flat arrays that generated code reads, too.
+What is derived – predecoded entries, regions – is kept by *variants* (`code_variant.py`), since it names handlers of
+one engine. A virtual machine that maps a page that another one has run finds its code decoded and translated. Nobody
+can store to a page that several have mapped, so that what one decodes of it is right for all; a page with one user is
+run by that one only.
+
+A page that code runs in is *frozen* if virtual machines are to share code: mapped read-only though it has one user, and
+known by its contents, so that the next virtual machine that runs the same code gets this page instead of its own.
+Linux patches its text after it has been loaded, the same way in every virtual machine.
+
+What changes anything here does so under the machine memory's lock.
 """
 
 from __future__ import annotations
 
 import ctypes
-from typing import Final
+from collections.abc import Iterator
+from threading import RLock
+from typing import TYPE_CHECKING, Final
 
-from runtime.host_memory import (
-    MAP_ANONYMOUS,
-    MAP_NORESERVE,
-    MAP_PRIVATE,
-    PROT_READ,
-    PROT_WRITE,
-    map_memory,
-    unmap_memory,
-)
-from translator.system.views import ENTRIES_SHIFT, MACHINE_CODE, MACHINE_WAS_DATA
+from runtime.decoded_words import DecodedWords
+from runtime.disk_cache import DiskCache
+from runtime.flat_array import zeros
+from runtime.system.code_variant import CodeVariant, Runner, VariantKey
+from translator.system.views import MACHINE_CODE, MACHINE_REGIONS, MACHINE_WAS_DATA
+
+if TYPE_CHECKING:
+    from runtime.native_code import NativeCode
 
 _FIRST_BUDGET: Final = 64
 _LARGEST_BUDGET: Final = 0xFFFF
 _MOST_TIMES: Final = 8
-_ENTRIES_USED: Final = (1 << 14) + 16
-"""Bytes of a page's entries, sentinel included."""
 
 
 class DecodedPages:
-    """Flags, predecoded entries and the history of every machine page, by its number."""
+    """Flags and history of every machine page, by its number, and the variants of what is derived from them."""
 
-    def __init__(self, pages: int) -> None:
-        self._size: Final = pages << ENTRIES_SHIFT
-        self.entries_base: Final = map_memory(
-            0, self._size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-        )
-        """Host address of the predecoded entries of page 0."""
-        self.flags: Final = (ctypes.c_uint8 * pages)()
+    def __init__(self, pages: int, lock: RLock) -> None:
+        """`lock` is the machine memory's."""
+        self._pages: Final = pages
+        self._lock: Final = lock
+        self.flags: Final = zeros(ctypes.c_uint8, pages)
         """MACHINE_CODE, _REGIONS and _WAS_DATA of every page; if any is set, `forget_page` when it goes."""
-        self.store_budgets: Final = (ctypes.c_uint16 * pages)()
+        self.store_budgets: Final = zeros(ctypes.c_uint16, pages)
         """How many more stores to a page's code are done one by one before the page is taken for data."""
+        self.runners: Final[list[Runner]] = []
+        """The vCPUs of the machine."""
         self._times_data: dict[int, int] = {}
+        self._variants: Final[dict[VariantKey, CodeVariant]] = {}
+        self._words: Final[dict[tuple[object, ...], DecodedWords]] = {}
+        self._frozen: Final[dict[int, int]] = {}
+        """Hash of contents → a frozen page that has them."""
+        self._hashes: Final[dict[int, int]] = {}
+        """The other way round."""
 
     def close(self) -> None:
-        """Give everything back to the host."""
-        unmap_memory(self.entries_base, self._size)
+        """Give everything back to the host; no vCPU may be left."""
+        for variant in self._variants.values():
+            variant.close()
+        for words in self._words.values():
+            words.close()
 
-    def entries(self, page: int) -> int:
-        """Host address of the entries of a page."""
-        return self.entries_base + (page << ENTRIES_SHIFT)
+    # Variants.
+
+    def variant(self, key: VariantKey, native: NativeCode) -> CodeVariant:
+        """What is derived in one way, by vCPUs of this native code."""
+        with self._lock:
+            if key not in self._variants:
+                self._variants[key] = CodeVariant(key, native, self._pages, self)
+            return self._variants[key]
+
+    def variants(self) -> Iterator[CodeVariant]:
+        """All there are."""
+        return iter(self._variants.values())
+
+    def words(self, key: VariantKey, native: NativeCode, program_key: str) -> DecodedWords:
+        """The decoded words of one program, for the entries of a variant."""
+        name = (native, key.use_cache, key.wide_fpu, program_key)
+        with self._lock:
+            if name not in self._words:
+                self._words[name] = DecodedWords(
+                    native.handlers,
+                    DiskCache(enabled=key.use_cache),
+                    program_key,
+                    wide_fpu=key.wide_fpu,
+                    for_native_code=True,
+                    privileged=True,
+                )
+            return self._words[name]
+
+    # Pages.
 
     def times_data(self, page: int | None) -> int:
         """How often a page with code has turned out to be data."""
@@ -60,19 +100,57 @@ class DecodedPages:
         self.flags[page] |= MACHINE_CODE
         self.store_budgets[page] = min(_FIRST_BUDGET << 2 * self.times_data(page), _LARGEST_BUDGET)
 
+    def begin(self, page: int, variant: CodeVariant) -> None:
+        """The same for a variant. What is stored to a page natively is forgotten in one variant only, so that those of
+        which several have entries have no budget.
+        """
+        if any(other.pages[page] for other in self._variants.values() if other is not variant):
+            self.store_budgets[page] = 0
+        variant.begin(page)
+
     def take_for_data(self, page: int) -> None:
         """A page has used up its budget: when it is code again, let it have a larger one."""
         self._times_data[page] = min(self.times_data(page) + 1, _MOST_TIMES)
         self.flags[page] |= MACHINE_WAS_DATA
 
     def forget_code(self, page: int) -> None:
-        """Empty the predecoded entries of a page."""
+        """Drop what is derived from a page: nobody executes it, and translations to its code are gone."""
         if self.flags[page] & MACHINE_CODE:
+            for variant in self._variants.values():
+                variant.forget(page)
             self.flags[page] &= ~MACHINE_CODE
-            ctypes.memset(self.entries(page), 0, _ENTRIES_USED)
+            self.thaw(page)
 
     def forget_page(self, page: int) -> None:
-        """The virtual machine has the page no more; if it gets it again, it is another one."""
+        """Nobody uses the page any more; whoever gets it next has another one."""
         self.forget_code(page)
         self._times_data.pop(page, None)
         self.flags[page] = 0
+
+    def note_regions(self, page: int) -> None:
+        """A page has got regions, or has lost some."""
+        if any(variant.regions.on_page(page) for variant in self._variants.values()):
+            self.flags[page] |= MACHINE_REGIONS
+        else:
+            self.flags[page] &= ~MACHINE_REGIONS
+
+    # Frozen pages.
+
+    def freeze(self, page: int, contents: bytes) -> None:
+        """Nobody can store to a page any more that will hold code."""
+        self._hashes[page] = name = hash(contents)
+        self._frozen[name] = page
+
+    def thaw(self, page: int) -> None:
+        """What a page holds may change, or somebody may store to it."""
+        name = self._hashes.pop(page, None)
+        if name is not None and self._frozen.get(name) == page:
+            del self._frozen[name]
+
+    def frozen_page(self, contents: bytes) -> int | None:
+        """A frozen page that holds the same, to all appearances."""
+        return self._frozen.get(hash(contents))
+
+    def frozen_pages(self) -> Iterator[int]:
+        """All of them, for the auditor."""
+        return iter(self._hashes)

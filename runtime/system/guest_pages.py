@@ -11,7 +11,6 @@ from translator.state import Access
 from translator.system.views import (
     ENTRIES_SHIFT,
     HALF_SHIFT,
-    MACHINE_CODE,
     SLOT_SHIFT,
     SPACES,
     half_slots,
@@ -35,6 +34,8 @@ class GuestPages:
 
     def __init__(self, translations: SystemTranslations, space: int) -> None:
         self._translations = translations
+        self.variant: Final = translations.vcpu.variant
+        """Whose entries and regions it is about."""
         self.space: Final = space
         self.machine_pages: dict[int, int | None] = {}
         """Virtual page number → machine page; None: nothing is decoded there."""
@@ -49,7 +50,7 @@ class GuestPages:
 
     def _find(self, number: int) -> int | None:
         vcpu = self._translations.vcpu
-        machine, decoded = vcpu.memory.machine, vcpu.memory.decoded
+        machine = vcpu.memory.machine
         if number >> 18 == _FIXED_SEGMENTS:
             word = vcpu.memory.pmap[number & _FIXED_MASK]
             if not word:
@@ -62,15 +63,17 @@ class GuestPages:
             if not value:
                 return None
             entries = value + (number << MACHINE_PAGE_SHIFT + 2) & 0xFFFF_FFFF_FFFF_FFFF
-            page = entries - decoded.entries_base >> ENTRIES_SHIFT
-        return page if decoded.flags[page] & MACHINE_CODE else None
+            page = entries - self.variant.entries_base >> ENTRIES_SHIFT
+            if not 0 <= page < machine.pages:
+                return None  # it is of another variant
+        return page if self.variant.pages[page] else None
 
     def entry(self, pc: int) -> int | None:
         """Host address of the predecoded entry of a virtual address."""
         page = self.machine_page(pc >> MACHINE_PAGE_SHIFT)
         if page is None:
             return None
-        return self._translations.vcpu.memory.decoded.entries(page) + 4 * (pc & MACHINE_PAGE_SIZE - 1)
+        return self.variant.entries(page) + 4 * (pc & MACHINE_PAGE_SIZE - 1)
 
     # For the compile worker: see `compile_client.GuestCode`.
 
@@ -84,7 +87,7 @@ class GuestPages:
         if page is None:
             return None
         memory = self._translations.vcpu.memory
-        first = memory.decoded.entries(page)
+        first = self.variant.entries(page)
         fields = memoryview(ctypes.string_at(first, _PAGE_ENTRIES)).cast("I")
         step = ENTRY_SIZE // 4
         counters, handlers = fields[COUNTER_OFFSET // 4 :: step], fields[HANDLER_OFFSET // 4 :: step]

@@ -65,6 +65,7 @@ class IdleVcpu:
 
     def __init__(self, vcpu: SystemVcpu) -> None:
         native = vcpu.native
+        self._vcpu: Final = vcpu
         self._state: Final = vcpu.state
         self._record: Final = VcpuRecord(
             state=ctypes.addressof(vcpu.state),
@@ -82,11 +83,13 @@ class IdleVcpu:
     def take_back(self) -> int | None:
         """On the loop's thread, when it has come by with it: result of `enter`; None: it still stands at its `wait`."""
         self._record.claim = TAKEN
+        self._vcpu.note_outside()
         left = int(self._record.left)
         return None if left == STILL_WAITS else left
 
     def lend(self, owner: int, deadline: int) -> None:
         """See `IdleLoop.lend`."""
+        self._vcpu.phase |= 1  # it may be entered, and left, at any time
         self._record.deadline = deadline
         self._record.left = STILL_WAITS
         self._record.claim = owner

@@ -18,6 +18,7 @@ from threading import RLock
 from typing import Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
+from runtime.flat_array import zeros
 from runtime.host_memory import (
     MAP_ANONYMOUS,
     MAP_NORESERVE,
@@ -29,6 +30,7 @@ from runtime.host_memory import (
     unmap_memory,
 )
 from runtime.system.access_counts import AccessCounts
+from runtime.system.decoded_pages import DecodedPages
 from runtime.system.page_routines import EntryList, page_routines
 from translator.system.memory_map import (
     LINK_SIZE,
@@ -65,8 +67,12 @@ class TooManyVirtualMachines(OSError):
 class MachineMemory:
     """`size` bytes of memory, rounded down to the same number of whole pages on each of `nodes` nodes."""
 
-    def __init__(self, size: int, nodes: int = 1, *, use_cache: bool = True) -> None:
-        """`use_cache`: whether native routines are read from and written to the cache on disk."""
+    def __init__(
+        self, size: int, nodes: int = 1, *, use_cache: bool = True, shares_code: bool = False
+    ) -> None:
+        """`use_cache`: whether native routines are read from and written to the cache on disk; `shares_code`: whether
+        virtual machines that run pages of the same contents are given one of them (`decoded_pages.py`).
+        """
         if not 1 <= nodes <= NODES_MAX:
             raise ValueError(f"{nodes} nodes, not 1 to {NODES_MAX}")
         node_pages = size // nodes >> MACHINE_PAGE_SHIFT
@@ -75,15 +81,20 @@ class MachineMemory:
         self._size: Final = self.pages << MACHINE_PAGE_SHIFT
         self.base: Final = _reserve(self._size)
         """Host address of machine address 0."""
-        self.users: Final = (ctypes.c_uint32 * self.pages)()
+        self.lock: Final = RLock()
+        self.decoded: Final = DecodedPages(self.pages, self.lock)
+        """The code in them, and what is derived from it."""
+        self.shares_code: Final = shares_code
+        self.users: Final = zeros(ctypes.c_uint32, self.pages)
         """How many physical pages and caches use each page; 0: it is free."""
-        self._heads: Final = (ctypes.c_uint32 * self.pages)()
+        self._heads: Final = zeros(ctypes.c_uint32, self.pages)
         self._links: Final = _reserve(_LINKS_SIZE)
         self.map: Final = MemoryMap(
             machine_base=self.base,
             users=ctypes.addressof(self.users),
             heads=ctypes.addressof(self._heads),
             links=self._links,
+            code_flags=ctypes.addressof(self.decoded.flags),
             nodes=nodes,
             node_pages=node_pages,
         )
@@ -93,13 +104,13 @@ class MachineMemory:
         """Of accesses from the nodes, if there are several."""
         self.page_copied: Callable[[int], None] = _ignore
         """Told, under the lock, the shared page that a virtual machine has got a copy of because it stored to it."""
-        self.lock: Final = RLock()
         self.reclaim: Callable[[int], int] | None = None
         """Asked, under the lock, to release so many pages when none is free; says how many are free now."""
         self._numbers: list[int] = list(range(VIRTUAL_MACHINES_MAX, 0, -1))
 
     def close(self) -> None:
         """Give everything back to the host."""
+        self.decoded.close()
         unmap_memory(self.base, self._size)
         unmap_memory(self._links, _LINKS_SIZE)
 
@@ -178,7 +189,7 @@ class MachineMemory:
         """One user less; without any the page is free, and nobody will see its contents again."""
         with self.lock:
             self.routines.release(self.map_address, page)
-            self.clean_if_many()
+            self.settle()
 
     def release_run(
         self, entries: EntryList, count: int, *, first: int = 0, only_unused: bool = False
@@ -192,11 +203,15 @@ class MachineMemory:
         with self.lock:
             address = ctypes.addressof(entries) + 4 * first
             freed = self.routines.release_run(self.map_address, address, count, only_unused)
-            self.clean_if_many()
+            self.settle()
             return freed
 
-    def clean_if_many(self) -> None:
-        """Give contents of free pages back to the host if there are many; under the lock."""
+    def settle(self) -> None:
+        """Under the lock, after pages have been released: drop what is derived from the code of those that nobody uses,
+        and give contents of free pages back to the host if there are many.
+        """
+        while self.map.buried:
+            self._free_buried(self.map.buried - 1)
         if self.map.all_dirty <= _DIRTY_MAX:
             return
         for node in range(self.nodes):
@@ -208,6 +223,16 @@ class MachineMemory:
                 self._heads[page] = self.map.clean[node]
                 self.map.clean[node] = page + 1
         self.map.all_dirty = 0
+
+    def _free_buried(self, page: int) -> None:
+        """Put a page on the list of free ones."""
+        self.map.buried = self._heads[page]
+        self.decoded.forget_page(page)
+        node = self.node_of(page)
+        self._heads[page] = self.map.dirty[node]
+        self.map.dirty[node] = page + 1
+        self.map.free[node] += 1
+        self.map.all_dirty += 1
 
     def _listed(self, entry: int) -> Iterator[int]:
         """The free pages of a list."""

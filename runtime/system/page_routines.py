@@ -38,7 +38,7 @@ class PageRoutines:
         self.map_run: Final = self._function(
             "map_run", _ADDRESS, _ADDRESS, _NUMBER, _ADDRESS, _NUMBER, _NUMBER
         )
-        self.unmap_run: Final = self._function("unmap_run", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER, _NUMBER)
+        self.unmap_run: Final = self._function("unmap_run", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)
         self.count_shared: Final = self._function("count_shared", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)
 
         self.migrate_run: Final = self._function(

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE, PhysicalAddress
-from runtime.flat_array import words_in_use
-from runtime.system.decoded_pages import DecodedPages
+from runtime.flat_array import words_in_use, zeros
 from runtime.system.machine_memory import MachineMemory
 from runtime.system.page_routines import EntryList
 from translator.state import CpuState
@@ -24,6 +23,8 @@ _END: Final = _PHYSICAL_PAGES << MACHINE_PAGE_SHIFT
 _OFFSET_MASK: Final = MACHINE_PAGE_SIZE - 1
 _ALLOCATED_TOGETHER: Final = 16
 """Pages around a touched one that are allocated with it."""
+_MOST_TIMES_FROZEN: Final = 8
+"""How often a physical page's code is frozen, in all."""
 
 
 class NotMemory(Exception):
@@ -45,10 +46,10 @@ class PhysicalMemory:
     def __init__(self, machine: MachineMemory, ranges: list[tuple[int, int]], node: int = 0) -> None:
         """`node`: see there."""
         self.machine: Final = machine
-        self.decoded: Final = DecodedPages(machine.pages)
-        self.pmap: Final = (ctypes.c_uint64 * _PHYSICAL_PAGES)()
+        self.decoded: Final = machine.decoded
+        self.pmap: Final = zeros(ctypes.c_uint64, _PHYSICAL_PAGES)
         """Host address of the machine page, PMAP_WRITABLE; 0: not memory, or not touched yet."""
-        self._is_memory: Final = (ctypes.c_uint8 * _PHYSICAL_PAGES)()
+        self._is_memory: Final = zeros(ctypes.c_uint8, _PHYSICAL_PAGES)
         self.ranges: Final = [
             range(start >> MACHINE_PAGE_SHIFT, start + size >> MACHINE_PAGE_SHIFT) for start, size in ranges
         ]
@@ -61,21 +62,18 @@ class PhysicalMemory:
         self.map: Final = PhysicalMap(
             pmap=ctypes.addressof(self.pmap),
             is_memory=ctypes.addressof(self._is_memory),
-            code_flags=ctypes.addressof(self.decoded.flags),
             first_place=self.number << PLACE_SHIFT,
             node=node,
         )
         self._map_address: Final = ctypes.addressof(self.map)
         self.zap: Callable[[int], None] = _ignore_page
         """Drops every translation to a physical page; set by the vCPU."""
-        self.code_dropped: Callable[[int], None] = _ignore_page
-        """Told the machine page whose code is about to change."""
         self.used_on: int | None = None
         """The node of the processor that the virtual machine runs on; None: nobody has said, the one of its memory."""
         self.copied = 0
         """Pages copied as they were stored to."""
-        self._frame_of_code: dict[int, set[int]] = {}
-        """Machine pages with decoded code → the physical pages they are mapped at."""
+        self._times_frozen: dict[int, int] = {}
+        """Physical page → how often its code has been frozen."""
 
     def close(self, *, machine_closes: bool = False) -> None:
         """Give all pages back to the machine, if that is not about to give everything back itself.
@@ -85,10 +83,9 @@ class PhysicalMemory:
         if not machine_closes:
             with self.machine.lock:
                 for part in self.ranges:
-                    self._native_unmap(part.start, len(part), Option.CODE_TOO)
-                self.machine.clean_if_many()
+                    self._native_unmap(part.start, len(part))
+                self.machine.settle()
             self.machine.dismiss(self.number)
-        self.decoded.close()
 
     def attach(self, state: CpuState) -> None:
         """Translations to the memory are in the tables of this vCPU."""
@@ -97,7 +94,7 @@ class PhysicalMemory:
 
     def detach(self) -> None:
         """The vCPU goes, and needs not be told anything any more."""
-        self.zap = self.code_dropped = _ignore_page
+        self.zap = _ignore_page
         self.map.slots = self.map.slot_heads = self.map.slot_records = 0
 
     @property
@@ -178,8 +175,12 @@ class PhysicalMemory:
         self.pmap[frame] &= ~PMAP_WRITABLE
 
     def has_code(self, frame: int) -> bool:
-        """Whether something has been derived from the code of a physical page that is mapped."""
+        """Whether something is derived from the code of a physical page that is mapped."""
         return bool(self.decoded.flags[self.machine_page(frame)])
+
+    def has_mapped(self, machine_page: int) -> bool:
+        """Whether a machine page is mapped at some physical page. Under the machine's lock."""
+        return any(number == self.number for number, _ in self.machine.places(machine_page))
 
     def move_mapping(self, frame: int, machine_page: int) -> None:
         """Map a copy of what is mapped now instead of it, as writable; the caller uses the copy, too."""
@@ -197,23 +198,26 @@ class PhysicalMemory:
             done = machine.routines.migrate_run(
                 machine.map_address, self._map_address, ctypes.addressof(entries), len(entries), node
             )
-            machine.clean_if_many()
+            machine.settle()
         return done
 
     def make_writable(self, frame: int) -> None:
         """Before a store: a page of the virtual machine's own, without decoded code."""
         self.touch(frame)
-        word = self.pmap[frame]
-        page = self.machine.page_at(word & ~_OFFSET_MASK)
-        if not word & PMAP_WRITABLE:
-            if self.machine.users[page] > 1:
-                self._copy(frame, page)
-                return
-            self.zap(frame)
-            self.pmap[frame] = word | PMAP_WRITABLE
-        if self.decoded.flags[page] & MACHINE_CODE:
-            self.decoded.take_for_data(page)
-            self.forget_code(page)
+        with self.machine.lock:
+            word = self.pmap[frame]
+            page = self.machine.page_at(word & ~_OFFSET_MASK)
+            if not word & PMAP_WRITABLE:
+                if self.machine.users[page] > 1:
+                    self._copy(frame, page)
+                    return
+                self.zap(frame)
+                self.pmap[frame] = word | PMAP_WRITABLE
+            elif self.decoded.flags[page] & MACHINE_CODE:
+                self.decoded.take_for_data(page)
+            if self.decoded.flags[page] & MACHINE_CODE:
+                self.zap(frame)
+                self.decoded.forget_code(page)
 
     def _copy(self, frame: int, page: int) -> None:
         """Give a physical page a copy of the page that it shares with others."""
@@ -225,40 +229,36 @@ class PhysicalMemory:
             self._map(frame, (ctypes.c_uint32 * 1)(fresh + 1), 0, 1, Option.WRITABLE | Option.GIVEN)
         self.copied += 1
 
-    def mark_code(self, frame: int) -> None:
-        """Before the first instruction of a page is decoded."""
-        self.mark_code_of_machine_page(self.machine.page_at(self.pmap[frame] & ~_OFFSET_MASK), frame)
+    def mark_code(self, frame: int) -> int:
+        """Before the first instruction of a page is decoded; returns the machine page."""
+        machine, decoded = self.machine, self.decoded
+        with machine.lock:
+            page = self.machine_page(frame)
+            if not decoded.flags[page] & MACHINE_CODE:
+                if machine.shares_code and self.may_store(frame):
+                    page = self._freeze(frame, page)
+                decoded.mark_code(page)
+                self.zap(frame)  # no store may go on without a look
+            return page
 
-    def mark_code_of_machine_page(self, machine_page: int, frame: int | None = None) -> None:
-        """The same for a page that is known by its machine page: one that code runs in.
+    def _freeze(self, frame: int, page: int) -> int:
+        """Have a page with code that is the virtual machine's own be known by its contents, or use one that holds the
+        same; the machine page from now on.
 
-        `frame` is a physical page that it is mapped at, if one is known.
+        What is stored to again and again stays as it is.
         """
-        self.decoded.mark_code(machine_page)
-        if frame is not None and self.machine.users[machine_page] == 1:
-            frames = {frame}
-        else:
-            with self.machine.lock:
-                frames = {at for number, at in self.machine.places(machine_page) if number == self.number}
-        self._frame_of_code[machine_page] = frames
-        for at in frames:
-            self.zap(at)
-
-    def frames_of_code(self, machine_page: int) -> set[int]:
-        """Where a machine page with decoded code is mapped, as far as is known."""
-        return self._frame_of_code.get(machine_page, set())
-
-    def forget_code(self, machine_page: int) -> None:
-        """Drop what was derived from the code of a machine page."""
-        self.code_dropped(machine_page)
-        self.decoded.forget_code(machine_page)
-        for frame in self._frame_of_code.pop(machine_page, ()):
-            self.zap(frame)
-
-    def forget_all_code(self) -> None:
-        """Drop everything derived from code."""
-        for page in list(self._frame_of_code):
-            self.forget_code(page)
+        times = self._times_frozen.get(frame, 0)
+        if times == _MOST_TIMES_FROZEN:
+            return page
+        self._times_frozen[frame] = times + 1
+        contents = ctypes.string_at(self.machine.address(page), MACHINE_PAGE_SIZE)
+        same = self.decoded.frozen_page(contents)
+        if same is not None and ctypes.string_at(self.machine.address(same), MACHINE_PAGE_SIZE) == contents:
+            self._map(frame, (ctypes.c_uint32 * 1)(same + 1), 0, 1, Option(0))
+            return same
+        self.forbid_stores(frame)
+        self.decoded.freeze(page, contents)
+        return page
 
     # Mapping; under the machine's lock.
 
@@ -266,66 +266,18 @@ class PhysicalMemory:
         machine = self.machine
         return machine.routines.touch_run(machine.map_address, self._map_address, frame, count)
 
-    def _native_unmap(self, frame: int, count: int, options: Option) -> int:
+    def _native_unmap(self, frame: int, count: int) -> None:
         machine = self.machine
-        return machine.routines.unmap_run(machine.map_address, self._map_address, frame, count, options)
+        machine.routines.unmap_run(machine.map_address, self._map_address, frame, count)
 
     def _map(self, frame: int, entries: EntryList, first: int, count: int, options: Option) -> int:
         machine = self.machine
         address = ctypes.addressof(entries) + 4 * first
-        done = 0
-        while True:
-            done += machine.routines.map_run(
-                machine.map_address,
-                self._map_address,
-                frame + done,
-                address + 4 * done,
-                count - done,
-                options,
-            )
-            if done == count or not entries[first + done]:
-                break
-            self._map_with_code(frame + done, entries, first + done, options)
-            done += 1
-            if done == count:
-                break
-        machine.clean_if_many()
-        return done
-
-    def _map_with_code(self, frame: int, entries: EntryList, number: int, options: Option) -> None:
-        """Map one page, where there is decoded code on it or on the one that it replaces."""
-        page = entries[number] - 1
-        self._leave_code(frame)
-        machine = self.machine
-        address = ctypes.addressof(entries) + 4 * number
-        machine.routines.map_run(
-            machine.map_address, self._map_address, frame, address, 1, options | Option.CODE_TOO
+        done = machine.routines.map_run(
+            machine.map_address, self._map_address, frame, address, count, options
         )
-        if self.decoded.flags[page] & MACHINE_CODE:
-            self._frame_of_code.setdefault(page, set()).add(frame)
-
-    def _unmap(self, frame: int, count: int) -> None:
-        done = 0
-        while done < count:
-            done += self._native_unmap(frame + done, count - done, Option(0))
-            if done < count:
-                self._leave_code(frame + done)
-                self._native_unmap(frame + done, 1, Option.CODE_TOO)
-                done += 1
-        self.machine.clean_if_many()
-
-    def _leave_code(self, frame: int) -> None:
-        """The page at a physical page is about to be mapped there no more."""
-        if not self.pmap[frame]:
-            return
-        page = self.machine_page(frame)
-        frames = self._frame_of_code.get(page)
-        if frames is not None:
-            frames.discard(frame)
-        if not frames:
-            if self._frame_of_code.pop(page, None) is not None:
-                self.code_dropped(page)
-            self.decoded.forget_page(page)
+        machine.settle()
+        return done
 
     # Access from Python.
 
@@ -391,4 +343,5 @@ class PhysicalMemory:
             for part in self.ranges:
                 start, stop = max(first, part.start), min(end, part.stop)
                 if start < stop:
-                    self._unmap(start, stop - start)
+                    self._native_unmap(start, stop - start)
+            self.machine.settle()

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from runtime.flat_array import words_in_use
+from runtime.flat_array import words_in_use, zeros
 from runtime.host_memory import (
     MAP_ANONYMOUS,
     MAP_FIXED,
@@ -19,10 +19,12 @@ from runtime.host_memory import (
     PROT_WRITE,
     discard_memory,
     map_memory,
+    remove_memory,
     unmap_memory,
 )
 from translator.state import CpuState
 from translator.system.views import (
+    BLOCK_SHIFT,
     HALF_SHIFT,
     SLOT_SHIFT,
     SLOTS,
@@ -57,10 +59,12 @@ class TranslationTables:
         self._views: Final = map_memory(0, self._views_size, PROT_READ, reserved)
         self._heads: Final = map_memory(0, 4 * _PHYSICAL_PAGES, readable, reserved)
         self._records: Final = map_memory(0, 8 * _RECORDS, readable, reserved)
+        self._blocks: Final = zeros(ctypes.c_uint8, SLOTS >> BLOCK_SHIFT)
+        state.slot_blocks = ctypes.addressof(self._blocks)
         state.views_base, state.slots_base = self._views, self._slots
         state.back_map_heads, state.back_map_records = self._heads, self._records
         state.back_map_used, state.back_map_size = 1, _RECORDS
-        self._state = state
+        self.state: Final = state
         self.make_views(SPACE_UNMAPPED)
 
     def make_views(self, space: int) -> None:
@@ -70,7 +74,7 @@ class TranslationTables:
         for level in Level:
             if space != SPACE_UNMAPPED or level is Level.KERNEL:
                 self._map_view(level, space)
-        self._state.space_has_views[space] = 1
+        self.state.space_has_views[space] = 1
 
     def _map_view(self, level: Level, space: int) -> None:
         view = self._views + ((level << SPACES_SHIFT | space) << VIEW_SHIFT)
@@ -90,11 +94,10 @@ class TranslationTables:
 
     def clear(self) -> None:
         """Empty all tables and the back map."""
-        os.ftruncate(self._descriptor, 0)
-        os.ftruncate(self._descriptor, self._size)
+        remove_memory(self._slots, self._size)  # the compile thread may be reading there
         discard_memory(self._heads, 4 * _PHYSICAL_PAGES)
         discard_memory(self._records, 8 * _RECORDS)
-        self._state.back_map_used = 1
+        self.state.back_map_used = 1
 
     def records(self) -> Iterator[tuple[int, int]]:
         """The back map: (physical page, slot)."""

@@ -1,12 +1,10 @@
-"""The regions of a virtual machine: asked for when code gets hot, installed in the entries of machine pages, dropped
-when the code changes."""
+"""The regions that a virtual machine asks for when its code gets hot, and installs for all that map the same pages."""
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
-from array import array
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -16,10 +14,9 @@ from runtime.disk_cache import DiskCache
 from runtime.object_loader import LoadedObject, ObjectError, load_object
 from runtime.shared_compile_service import SharedCompileService
 from runtime.system.guest_pages import GuestPages
+from runtime.system.installed_regions import InstalledRegion, InstalledRegions
 from runtime.translations import TranslationCounts
-from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, SYSTEM_HOT_THRESHOLD
-from translator.system.views import MACHINE_CODE, MACHINE_REGIONS
-from translator.translation import PAGES_SYMBOL, Mode, Translation
+from translator.translation import PAGES_SYMBOL, Translation
 from translator.worker_messages import Extent
 
 if TYPE_CHECKING:
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 
 _COVERED_PATIENCE: Final = 8
 """How often an address within a region must get hot in tier 0 before it gets a region of its own."""
-_PAGE_FIELDS: Final = MACHINE_PAGE_SIZE // 4 * ENTRY_SIZE // 4
 _KEY_CODE: Final = 64
 """Bytes of code at the hot address that name a translation in the disk cache."""
 _PATIENCE: Final = 0.25
@@ -37,28 +33,14 @@ _UNSTEADY: Final = 3
 """A page that has been taken for data so often gets no more regions."""
 
 
-@dataclass
-class InstalledRegion:
-    """A translation in the code arena."""
-
-    translation: Translation
-    loaded: LoadedObject
-    machine_pages: set[int]
-    blocks: list[int]
-    """Host addresses of the entries of its blocks."""
-    originals: dict[int, int] = field(default_factory=dict)
-    """Host address of an entry → the tier-0 handler offset that the region's entry replaced."""
-
-
 class SystemTranslations:
-    """Regions by the predecoded entries they are entered through, and by machine page."""
+    """What one vCPU has asked for, and what has become of that."""
 
     def __init__(
         self,
         vcpu: SystemVcpu,
         cache: DiskCache,
         *,
-        count_instructions: bool,
         translates_all: bool,
         service: SharedCompileService | None = None,
     ) -> None:
@@ -68,23 +50,11 @@ class SystemTranslations:
         """
         self.vcpu: Final = vcpu
         self._translates_all = translates_all
-        self._cold: Final = SYSTEM_HOT_THRESHOLD - 1 if translates_all else 0
-        """The counter of an address that control has not gone to."""
         self._cache = cache
-        self._count_instructions = count_instructions
         self.counts: Final = TranslationCounts()
-        self.region_count = 0
-        """Regions that are installed now."""
         self.failures: list[str] = []
-        self.entered: Final[dict[int, InstalledRegion]] = {}
-        """Host address of a predecoded entry → the region it enters."""
         self._requested: dict[int, tuple[GuestPages, str]] = {}
         """Seed → the code it was asked for with, and what the translation is then called in the disk cache."""
-        self._seeds: set[int] = set()
-        """Entries that have been asked for, or could not be translated."""
-        self._covered: dict[int, int] = {}
-        """Entries of blocks within regions → how often they got hot all the same."""
-        self._by_machine_page: dict[int, list[InstalledRegion]] = {}
         self._service: Final = service or SharedCompileService()
         self._owns_service: Final = service is None
         self._client: CompileClient | None = None
@@ -103,9 +73,35 @@ class SystemTranslations:
             self._cache.store(self._unfinished, b"")
         elif self._goes_on:
             self._cache.remove(self._unfinished)
+        with self._lock:
+            for seed, (pages, _) in self._requested.items():
+                self._give_up(seed, pages)
+            for variant in self.vcpu.memory.machine.decoded.variants():
+                if self._forget_covered in variant.regions.dropped:
+                    variant.regions.dropped.remove(self._forget_covered)
         if self._owns_service:
             self._service.close()
-        self.drop_all()
+
+    @property
+    def _lock(self) -> AbstractContextManager[object]:
+        return self.vcpu.memory.machine.lock
+
+    @property
+    def region_count(self) -> int:
+        """Regions that are installed now, by whichever virtual machine."""
+        return self.vcpu.variant.regions.count
+
+    def _give_up(self, seed: int, pages: GuestPages) -> None:
+        """Another virtual machine may ask for it."""
+        entry = pages.entry(seed)
+        if entry is not None:
+            pages.variant.regions.seeds.discard(entry)
+            pages.variant.cool(entry)
+
+    def _forget_covered(self) -> None:
+        """Regions have been dropped, by whomever."""
+        if self._client is not None:
+            self._client.forget_covered()
 
     def _finish(self, client: CompileClient) -> None:
         """Keep what has been compiled, for runs to come, and now and then wait a little for the rest.
@@ -126,34 +122,15 @@ class SystemTranslations:
         if self._goes_on:
             self._compile_client().service.start()
 
-    def mode(self) -> Mode:
-        """What translations made now depend on."""
-        state = self.vcpu.state
-        return Mode(
-            big_endian=self.vcpu.big_endian,
-            wide_fpu=bool(state.wide_registers),
-            float_checked=bool(state.float_checked),
-            count_instructions=self._count_instructions,
-            system=True,
-        )
-
     # Requests.
 
     def hot(self, seed: int) -> None:
         """Have the region at virtual address `seed` translated, unless that is under way or done."""
         pages = GuestPages(self, self.vcpu.state.space)
-        entry = pages.entry(seed)
-        if entry is None or entry in self.entered or entry in self._seeds or seed in self._requested:
+        with self._lock:
+            extent = self._wanted(seed, pages)
+        if extent is None:
             return
-        if self.vcpu.memory.decoded.times_data(pages.machine_pages[seed >> MACHINE_PAGE_SHIFT]) >= _UNSTEADY:
-            return
-        times = self._covered.get(entry)
-        if times is not None and times < _COVERED_PATIENCE and not self._translates_all:
-            # It lies within a region, which control should soon reach by an entry: see whether it gets hot again.
-            self._covered[entry] = times + 1
-            self._cool(entry)
-            return
-        self._seeds.add(entry)
         self.counts.requested += 1
         name = self._cache_name(seed, pages)
         if not self._unfinished:
@@ -162,27 +139,30 @@ class SystemTranslations:
         if cached is not None and self._install(cached, pages):
             self.counts.from_cache += 1
             return
+        flags = pages.variant.mode.flags()
         if self._translates_all:
-            found = self._compile_client().translate(
-                seed, self.mode().flags(), Extent.STATIC, pages, name, cached
-            )
+            found = self._compile_client().translate(seed, flags, Extent.STATIC, pages, name, cached)
             self._take(seed, found, pages, name)
             return
-        extent = Extent.PROFILED if times is None else Extent.GLUE
         self._requested[seed] = pages, name
-        self._compile_client().request(seed, self.mode().flags(), extent, pages, name, cached)
+        self._compile_client().request(seed, flags, extent, pages, name, cached)
 
-    def code_marked(self, machine_page: int) -> None:
-        """Control goes to a page of which nothing was decoded before."""
-        if self._cold:
-            first = self.vcpu.memory.decoded.entries(machine_page)
-            fields = (ctypes.c_uint32 * _PAGE_FIELDS).from_address(first)
-            counters = memoryview(fields).cast("B").cast("I")[COUNTER_OFFSET // 4 :: ENTRY_SIZE // 4]
-            counters[:] = memoryview(array("I", [self._cold]) * len(counters))
-
-    def _cool(self, entry: int) -> None:
-        """See whether an address gets hot again."""
-        ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value = self._cold
+    def _wanted(self, seed: int, pages: GuestPages) -> Extent | None:
+        """What to translate at an address that has got hot, if anything; its entry is noted as asked for."""
+        entry, regions = pages.entry(seed), pages.variant.regions
+        if entry is None or entry in regions.entered or entry in regions.seeds or seed in self._requested:
+            return None
+        decoded = self.vcpu.memory.machine.decoded
+        if decoded.times_data(pages.machine_pages[seed >> MACHINE_PAGE_SHIFT]) >= _UNSTEADY:
+            return None
+        times = regions.covered.get(entry)
+        if times is not None and times < _COVERED_PATIENCE and not self._translates_all:
+            # It lies within a region, which control should soon reach by an entry: see whether it gets hot again.
+            regions.covered[entry] = times + 1
+            pages.variant.cool(entry)
+            return None
+        regions.seeds.add(entry)
+        return Extent.PROFILED if times is None else Extent.GLUE
 
     def install_ready(self) -> None:
         """Install what has been compiled since the last call."""
@@ -198,16 +178,19 @@ class SystemTranslations:
         """What has become of a request. Also what comes too late is kept: the next run may have it in time."""
         if translation is not None:
             self._cache.store(name, translation.to_bytes())
-        entry = pages.entry(seed)
+        entry, regions = pages.entry(seed), pages.variant.regions
+        if entry is None:
+            return
         if translation is None:
-            if entry in self._covered and not self._translates_all:
-                # It was left out for that; it may get hot all the same.
-                self._seeds.discard(entry)
-                self._cool(entry)
+            with self._lock:
+                if entry in regions.covered and not self._translates_all:
+                    # It was left out for that; it may get hot all the same.
+                    regions.seeds.discard(entry)
+                    pages.variant.cool(entry)
         elif not self._install(translation, pages):
             self.counts.outdated += 1
-            if entry is not None:
-                self._seeds.discard(entry)
+            with self._lock:
+                regions.seeds.discard(entry)
 
     def _compile_client(self) -> CompileClient:
         if self._client is None:
@@ -226,7 +209,7 @@ class SystemTranslations:
 
     def _cache_name(self, seed: int, pages: GuestPages) -> str:
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(f"{seed:x} {self.mode().key()} {self._translates_all} ".encode())
+        digest.update(f"{seed:x} {pages.variant.mode.key()} {self._translates_all} ".encode())
         page, offset = pages.machine_page(seed >> MACHINE_PAGE_SHIFT), seed & MACHINE_PAGE_SIZE - 1
         if page is not None:
             size = min(_KEY_CODE, MACHINE_PAGE_SIZE - offset)
@@ -245,63 +228,68 @@ class SystemTranslations:
         except (ValueError, EOFError, TypeError):
             return None
 
-    # Installing and dropping.
+    # Installing.
 
     def _install(self, translation: Translation, pages: GuestPages) -> bool:
         """Put a translation to use; False if the guest's code is no longer what it was made from."""
-        if translation.mode != self.mode().key() or not self._is_current(translation, pages):
-            return False
-        native = self.vcpu.native
-        try:
-            loaded = load_object(translation.object_code, native.arena, native.handlers, False)
-        except CodeArenaFull:
-            self.drop_all()
-            loaded = load_object(translation.object_code, native.arena, native.handlers, False)
-        except ObjectError as error:
-            self.failures.append(f"the region at {translation.seed:#x}: {error}")
-            return False
-        decoded = self.vcpu.memory.decoded
-        numbers = _page_numbers(translation)
-        fetch_slots = b""
-        for number in numbers:
-            page = pages.machine_page(number)
-            assert page is not None
-            slot = decoded.entries(page) - (number << MACHINE_PAGE_SHIFT + 2)
-            fetch_slots += (slot & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")
-        native.arena.write(loaded.symbols[PAGES_SYMBOL], fetch_slots)
-        entries = {pc: pages.entry(pc) for pc in {*translation.blocks, *translation.entries}}
-        blocks = [entry for pc in translation.blocks if (entry := entries[pc]) is not None]
-        machine_pages = {page for number in numbers if (page := pages.machine_page(number)) is not None}
-        region = InstalledRegion(translation, loaded, machine_pages, blocks)
-        for page in machine_pages:
-            decoded.flags[page] |= MACHINE_REGIONS
-            self._by_machine_page.setdefault(page, []).append(region)
-        for pc, symbol in translation.entries.items():
-            entry = entries[pc]
-            if entry is not None and entry not in self.entered:
-                handler = ctypes.c_uint32.from_address(entry)
-                self.entered[entry] = region
-                region.originals[entry] = handler.value
-                if not handler.value:
-                    self.vcpu.decode_entry(entry)
-                    region.originals[entry] = handler.value
-                handler.value = loaded.symbols[symbol]
-        for block in blocks:
-            self._covered.setdefault(block, 0)
-        self.region_count += 1
+        with self._lock:
+            regions = pages.variant.regions
+            regions.free_retired()
+            if translation.mode != pages.variant.mode.key() or not self._is_current(translation, pages):
+                return False
+            try:
+                loaded = self._load(translation, regions)
+            except (ObjectError, CodeArenaFull) as error:
+                self.failures.append(f"the region at {translation.seed:#x}: {error}")
+                return False
+            self._enter(translation, loaded, pages)
         self.counts.installed += 1
         self.counts.code_bytes += loaded.size
         self.counts.instructions += translation.instructions
         return True
 
+    def _load(self, translation: Translation, regions: InstalledRegions) -> LoadedObject:
+        native = self.vcpu.native
+        try:
+            return load_object(translation.object_code, native.arena, native.handlers, False)
+        except CodeArenaFull:  # what other vCPUs are in the midst of stays where it is
+            regions.drop_all()
+            return load_object(translation.object_code, native.arena, native.handlers, False)
+
+    def _enter(self, translation: Translation, loaded: LoadedObject, pages: GuestPages) -> None:
+        """Have a region entered through the entries of the machine pages that its code lies on."""
+        variant, native = pages.variant, self.vcpu.native
+        if self._forget_covered not in variant.regions.dropped:
+            variant.regions.dropped.append(self._forget_covered)
+        fetch_slots = b""
+        machine_pages = set()
+        for number in _page_numbers(translation):
+            page = pages.machine_page(number)
+            assert page is not None
+            machine_pages.add(page)
+            slot = variant.entries(page) - (number << MACHINE_PAGE_SHIFT + 2)
+            fetch_slots += (slot & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")
+        native.arena.write(loaded.symbols[PAGES_SYMBOL], fetch_slots)
+        blocks = [entry for pc in translation.blocks if (entry := pages.entry(pc)) is not None]
+        entries: dict[int, int] = {}
+        for pc, symbol in translation.entries.items():
+            entry = pages.entry(pc)
+            if entry is not None and entry not in variant.regions.entered:
+                if not ctypes.c_uint32.from_address(entry).value:
+                    self.vcpu.decode_entry(entry, variant)
+                entries[entry] = loaded.symbols[symbol]
+        region = InstalledRegion(translation, loaded, machine_pages, blocks, self.counts)
+        variant.regions.add(region, entries)
+
     def _is_current(self, translation: Translation, pages: GuestPages) -> bool:
-        machine, flags = self.vcpu.memory.machine, self.vcpu.memory.decoded.flags
+        """Whether this virtual machine has the code mapped, so that nobody else stores to it."""
+        machine = self.vcpu.memory.machine
         for start, code in translation.code:
             position = 0
             while position < len(code):
                 address = start + position
                 page = pages.machine_page(address >> MACHINE_PAGE_SHIFT)
-                if page is None or not flags[page] & MACHINE_CODE:
+                if page is None or not pages.variant.pages[page] or not self.vcpu.memory.has_mapped(page):
                     return False
                 offset = address & MACHINE_PAGE_SIZE - 1
                 size = min(len(code) - position, MACHINE_PAGE_SIZE - offset)
@@ -309,42 +297,6 @@ class SystemTranslations:
                     return False
                 position += size
         return True
-
-    def _drop(self, region: InstalledRegion) -> None:
-        flags = self.vcpu.memory.decoded.flags
-        for page in region.machine_pages:
-            regions = self._by_machine_page[page]
-            regions.remove(region)
-            if not regions:
-                flags[page] &= ~MACHINE_REGIONS
-                del self._by_machine_page[page]
-        for entry, handler in region.originals.items():
-            del self.entered[entry]
-            ctypes.c_uint32.from_address(entry).value = handler
-            self._cool(entry)
-        for entry in region.blocks:
-            self._covered.pop(entry, None)
-            self._seeds.discard(entry)
-        if self._client is not None:
-            self._client.forget_covered()
-        self.vcpu.native.arena.free(region.loaded.offset, region.loaded.size)
-        self.region_count -= 1
-        self.counts.code_bytes -= region.loaded.size
-
-    def invalidate(self, machine_page: int) -> None:
-        """The code of a machine page is about to change."""
-        for region in list(self._by_machine_page.get(machine_page, ())):
-            self._drop(region)
-            self.counts.invalidated += 1
-        first = self.vcpu.memory.decoded.entries(machine_page)
-        self._seeds = {entry for entry in self._seeds if not first <= entry < first + 0x4000}
-
-    def drop_all(self) -> None:
-        """Translations of another mode must not run any more."""
-        for page in list(self._by_machine_page):
-            for region in list(self._by_machine_page.get(page, ())):
-                self._drop(region)
-        self._seeds.clear()
 
 
 def _page_numbers(translation: Translation) -> list[int]:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from dataclasses import replace
 from threading import get_ident
 from time import CLOCK_MONOTONIC, clock_gettime_ns
 from typing import Final, Literal, Protocol
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
-from runtime.decoded_words import DecodedWords
 from runtime.disk_cache import DiskCache
 from runtime.float_register_mode import change_float_layout
 from runtime.host_faults import function_address
 from runtime.native_code import system_native_code
 from runtime.shared_compile_service import SharedCompileService
+from runtime.system.code_variant import CodeVariant, VariantKey, write_entry
 from runtime.system.cpu_model import CpuModel, reset
 from runtime.system.device_access import DeviceAccess
 from runtime.system.direct_registers import DirectRegisters
@@ -27,15 +28,9 @@ from runtime.system.translation_tables import TranslationTables
 from runtime.system.translations import SystemTranslations
 from translator.cp0_registers import Cause, Status
 from translator.decode import lookup_privileged
-from translator.decode_table import DecodeTable
-from translator.encoding import Encoding, Flow
+from translator.encoding import Flow
 from translator.host_float import CONTROL_DEFAULT
-from translator.predecode import (
-    CLOCK_PER_COUNT,
-    COUNTER_OFFSET,
-    handler_symbol,
-    reserved_in_coprocessor_symbol,
-)
+from translator.predecode import CLOCK_PER_COUNT, handler_symbol
 from translator.state import CpuState, Stop
 from translator.system.views import SPACE_UNMAPPED
 
@@ -90,13 +85,13 @@ class SystemVcpu:
         self._byte_order: Final[Literal["big", "little"]] = "big" if big_endian else "little"
         self.state: Final = CpuState()
         self.native: Final = system_native_code(big_endian, use_cache, instruction_clock)
-        self.words: Final = DecodedWords(
-            self.native.handlers,
-            DiskCache(enabled=use_cache),
-            program_key,
-            wide_fpu=False,
-            for_native_code=True,
-            privileged=True,
+        self.words_decoded = 0
+        """Distinct words that had to be decoded as neither the disk cache nor another virtual machine knew them."""
+        self.phase = 0
+        """See `Runner`."""
+        self._program_key: Final = program_key
+        self._key: Final = VariantKey(
+            big_endian, instruction_clock, use_cache, engine, count_instructions or instruction_clock
         )
         self.tables: Final = TranslationTables(self.state)
         self.stops: Final[dict[Stop, int]] = dict.fromkeys(Stop, 0)
@@ -109,7 +104,6 @@ class SystemVcpu:
         self.translations: Final = SystemTranslations(
             self,
             DiskCache(enabled=use_cache),
-            count_instructions=count_instructions or instruction_clock,
             translates_all=engine == "translator",
             service=compile_service,
         )
@@ -133,12 +127,12 @@ class SystemVcpu:
         self._enter_native: Final = self.native.enter
         memory.attach(self.state)
         memory.zap = lambda frame: zap(self._address, frame)
-        memory.code_dropped = self._code_dropped
+        memory.machine.decoded.runners.append(self)
         self._answers: Final[dict[Stop, Callable[[], bool]]] = {
             Stop.LIMIT: self._meet_limit,
             Stop.UNDECODED: self._meet_undecoded,
             Stop.HOT: self._meet_hot,
-            Stop.FPU_MODE: self._float_mode_changed,
+            Stop.FPU_MODE: self._change_variant,
             Stop.VISIT: self._meet_visit,
             Stop.DEVICE: self._meet_device,
             Stop.FETCH_ELSEWHERE: self._meet_fetch_elsewhere,
@@ -152,15 +146,13 @@ class SystemVcpu:
         }
 
     def _set_up_state(self, instruction_clock: bool) -> None:
-        state, machine, decoded = self.state, self.memory.machine, self.memory.decoded
+        state, machine = self.state, self.memory.machine
         reset(state, self.model, big_endian=self.big_endian)
         state.pmap = ctypes.addressof(self.memory.pmap)
         state.machine_base = machine.base
-        state.machine_flags = ctypes.addressof(decoded.flags)
-        state.page_entries_base = decoded.entries_base
-        state.machine_store_budget = ctypes.addressof(decoded.store_budgets)
-        state.decode_cache = self.words.address
-        self._use_decode_table()
+        state.machine_flags = ctypes.addressof(machine.decoded.flags)
+        state.machine_store_budget = ctypes.addressof(machine.decoded.store_budgets)
+        self._use_variant()
         state.handlers_base = self.native.arena.base
         state.interpreter_end = self.native.interpreter.offset + self.native.interpreter.size
         state.setjmp = function_address("_setjmp")
@@ -177,26 +169,28 @@ class SystemVcpu:
         state.exact_stores = 1
         state.resume_limit = NO_LIMIT
 
-    def _use_decode_table(self) -> None:
-        """Have native code decode for the FPU register mode that the entries are for."""
-        wide = bool(self.state.wide_registers)
-        table = DecodeTable(self._handler_of, wide_fpu=wide)
-        self._decode_table = ctypes.create_string_buffer(table.contents)
-        self.state.decode_table = ctypes.addressof(self._decode_table)
-        self.state.decode_records = table.records_offset
-
-    def _handler_of(self, encoding: Encoding, is_reserved: bool) -> int:
-        symbol = reserved_in_coprocessor_symbol(1) if is_reserved else handler_symbol(encoding.mnemonic)
-        return self.native.handlers[symbol]
+    def _use_variant(self) -> None:
+        """Run the entries and regions that are right for the modes of the FPU."""
+        state, decoded = self.state, self.memory.machine.decoded
+        key = replace(self._key, wide_fpu=bool(state.wide_registers), float_checked=bool(state.float_checked))
+        self.variant = variant = decoded.variant(key, self.native)
+        self._words = decoded.words(key, self.native, self._program_key)
+        state.page_entries_base = variant.entries_base
+        state.code_pages = ctypes.addressof(variant.pages)
+        state.decode_cache = self._words.address
+        state.decode_table, state.decode_records = variant.decode_table, variant.decode_records
 
     def close(self) -> None:
         """Give everything back to the host; the memory stays the caller's."""
         if self._host_timer is not None:
             self._host_timer.close()
         self.memory.detach()
+        self.note_outside()
         self.translations.close()
         self._access.close()
-        self.words.close()
+        with self.memory.machine.lock:
+            self.memory.machine.decoded.runners.remove(self)
+            self._words.save()
         self.tables.close()
 
     # Interrupts.
@@ -225,6 +219,8 @@ class SystemVcpu:
         """
         state, answers, stops = self.state, self._answers, self.stops
         self._attach()
+        if left is None and bool(state.float_checked) != self.variant.key.float_checked:
+            self._change_variant()  # somebody else has set it
         while True:
             self.translations.install_ready()
             stop = self._enter() if left is None else self._left(left)
@@ -258,7 +254,14 @@ class SystemVcpu:
         if state.counts_instructions:
             self._plan()
         state.limit = 0  # the first look is at what has become pending meanwhile
-        return self._left(self._enter_native(self._address, self._resume, 0, state.clock))
+        self.phase |= 1
+        result = self._enter_native(self._address, self._resume, 0, state.clock)
+        self.phase += 1
+        return self._left(result)
+
+    def note_outside(self) -> None:
+        """It is in native code no more, where somebody else had entered it."""
+        self.phase = (self.phase | 1) + 1
 
     def _left(self, result: int) -> Stop:
         """What a result of native code means."""
@@ -295,47 +298,58 @@ class SystemVcpu:
         """Host address of the predecoded entry of pc, whose page is the one being executed."""
         return int(self.state.entries_base) + 4 * int(self.state.pc) & 0xFFFF_FFFF_FFFF_FFFF
 
-    def code_at(self, entry: int, count: int = 1) -> bytes:
+    def _code_at(self, entry: int, variant: CodeVariant, count: int) -> bytes:
         """The code of up to `count` instructions from an entry, as far as its page goes."""
-        distance = entry - self.memory.decoded.entries_base
+        distance = entry - variant.entries_base
         page, offset = distance >> 15, (distance & 0x7FFF) >> 2
         size = min(4 * count, MACHINE_PAGE_SIZE - offset)
         return ctypes.string_at(self.memory.machine.address(page) + offset, size)
 
     def current_word(self) -> int:
         """The instruction word at pc."""
-        memory = self.memory
-        distance = self._current_entry() - memory.decoded.entries_base
-        host = memory.machine.address(distance >> 15) + ((distance & 0x7FFF) >> 2)
-        return int.from_bytes(ctypes.string_at(host, 4), self._byte_order)
+        return int.from_bytes(self._code_at(self._current_entry(), self.variant, 1), self._byte_order)
 
     def _meet_undecoded(self) -> bool:
         """Fill the entry of pc, and more as far as straight-line code goes on its page."""
-        decoded = self.memory.decoded
         entry = self._current_entry()
-        page = entry - decoded.entries_base >> 15
-        if not decoded.flags[page] & 1:  # dropped while it was running
-            self.memory.mark_code_of_machine_page(page)
-            self.translations.code_marked(page)
-        self.words.entry(self.current_word())  # native code finds it in the hash, if that is all it wants
-        code = self.code_at(entry, _DECODED_AHEAD)
+        code = self._code_at(entry, self.variant, _DECODED_AHEAD)
         is_slot = False
         for at in range(0, len(code), 4):
             here = entry + 4 * at
-            if ctypes.c_uint32.from_address(here).value:
-                break
             word = int.from_bytes(code[at : at + 4], self._byte_order)
-            ctypes.memmove(here, self.words.entry(word), COUNTER_OFFSET)
+            if ctypes.c_uint32.from_address(here).value:
+                if not at:  # the tier-0 handler that a region's has replaced
+                    self._decode_word_at(entry, word)
+                break
+            self._decode_entry(here, word)
             encoding = lookup_privileged(word)
             if is_slot or encoding is None or encoding.flow is Flow.EXCEPTION:
                 break
             is_slot = encoding.flow.has_delay_slot
         return True
 
-    def decode_entry(self, entry: int) -> None:
-        """Fill one entry, known by its host address."""
-        word = int.from_bytes(self.code_at(entry), self._byte_order)
-        ctypes.memmove(entry, self.words.entry(word), COUNTER_OFFSET)
+    def decode_entry(self, entry: int, variant: CodeVariant) -> None:
+        """Fill one entry of a variant, known by its host address. Under the machine memory's lock."""
+        word = int.from_bytes(self._code_at(entry, variant, 1), self._byte_order)
+        words = self.memory.machine.decoded.words(variant.key, self.native, self._program_key)
+        write_entry(entry, words.entry(word))
+
+    def _decode_entry(self, entry: int, word: int) -> None:
+        with self.memory.machine.lock:
+            write_entry(entry, self._decoded_word(word))
+
+    def _decode_word_at(self, entry: int, word: int) -> None:
+        """See to it that native code knows the word of an entry, or else finds it decoded."""
+        with self.memory.machine.lock:
+            self._decoded_word(word)
+            if not self._words.has_record(word):
+                self.variant.regions.drop_entered(entry)
+
+    def _decoded_word(self, word: int) -> bytes:
+        before = self._words.count
+        contents = self._words.entry(word)
+        self.words_decoded += self._words.count - before
+        return contents
 
     def _meet_hot(self) -> bool:
         if self._enabled:
@@ -356,9 +370,10 @@ class SystemVcpu:
         return self.memory.touch(self.state.access_physical >> MACHINE_PAGE_SHIFT)
 
     def _meet_new_code(self) -> bool:
-        memory, frame = self.memory, self.state.access_physical >> MACHINE_PAGE_SHIFT
-        memory.mark_code(frame)
-        self.translations.code_marked(memory.machine.page_at(memory.pmap[frame] & -MACHINE_PAGE_SIZE))
+        memory = self.memory
+        with memory.machine.lock:
+            page = memory.mark_code(self.state.access_physical >> MACHINE_PAGE_SHIFT)
+            memory.decoded.begin(page, self.variant)
         return True
 
     def _meet_new_space(self) -> bool:
@@ -375,21 +390,17 @@ class SystemVcpu:
         wide = not state.wide_registers
         change_float_layout(state, wide)
         state.wide_registers = wide
-        self.words.wide_fpu = wide
-        self._use_decode_table()
-        self.memory.forget_all_code()
+        return self._change_variant()
+
+    def _change_variant(self) -> bool:
+        """A mode of the FPU is another one: what was decoded and translated for the old one stays for its return."""
+        self._use_variant()
+        self.tables.clear()
         return True
 
     def _empty_tables(self) -> bool:
         self.tables.clear()
         return True
-
-    def _float_mode_changed(self) -> bool:
-        self.translations.drop_all()
-        return True
-
-    def _code_dropped(self, machine_page: int) -> None:
-        self.translations.invalidate(machine_page)
 
     def interrupt_is_pending(self) -> bool:
         """Whether an unmasked interrupt is, enabled or not: what ends a `wait`."""

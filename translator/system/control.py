@@ -17,6 +17,8 @@ from translator.predecode import (
     DECODE_CACHE_BITS,
     DECODE_HASH_MULTIPLIER,
     ENTRY_SIZE,
+    IMMEDIATE_OFFSET,
+    OPERANDS_OFFSET,
     SYSTEM_HOT_THRESHOLD,
 )
 from translator.state import Access, ExceptionCode, Stop
@@ -31,7 +33,7 @@ from translator.system.exceptions import (
 )
 from translator.system.routine import ARGUMENTS, Routine, argument
 from translator.system.translate import FILLED, STOP
-from translator.system.views import ENTRIES_SHIFT, MACHINE_CODE, PAGE_SHIFT, SENTINEL, TABLE_SHIFT
+from translator.system.views import ENTRIES_SHIFT, PAGE_SHIFT, SENTINEL, TABLE_SHIFT
 
 LEAVING = [stop for stop in Stop if stop not in (Stop.NONE, Stop.LIMIT, Stop.EXCEPTION, Stop.MEMORY_FAULT)]
 
@@ -330,8 +332,8 @@ def _undecoded(big_endian: bool) -> str:
         r.store(r.integer("%entry"), offset.trunc(32))
         r.tail_call("page_end")
     machine_page = distance.shift_right(ENTRIES_SHIFT)
-    flags = r.load(r.read("machine_flags") + machine_page, 8)
-    with r.when((flags & MACHINE_CODE).eq(0), unlikely=True):
+    has_entries = r.load(r.read("code_pages") + machine_page, 8).ne(0)
+    with r.when(has_entries ^ 1, unlikely=True):
         r.tail_call("leave_at_entry_undecoded")
     host = r.read("machine_base") + (machine_page << PAGE_SHIFT) + in_page.shift_right(2)
     word = _word_at(r, host, big_endian)
@@ -339,10 +341,9 @@ def _undecoded(big_endian: bool) -> str:
         r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
     for record, is_it in _records(r, word):
         with r.when(is_it):
-            r.emit(
-                f"call void @llvm.memcpy.p0.p0.i64(ptr %entry, ptr {r.pointer(record)}, "
-                f"i64 {COUNTER_OFFSET}, i1 false)"
-            )
+            for field in (OPERANDS_OFFSET, IMMEDIATE_OFFSET):
+                r.store(r.integer("%entry") + field, r.load(record + field, 32))
+            r.publish(r.integer("%entry"), r.load(record, 32))
             r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
     r.tail_call("leave_at_entry_undecoded")
     return r.routine("undecoded")

@@ -74,7 +74,7 @@ def _fill_entry() -> str:
     with r.when(handler.eq(0), unlikely=True):
         r.give(0)
     r.call_for_effect("pack_entry", word, entry, r.call("find_record", 64, word))
-    r.store(entry, handler)
+    r.publish(entry, handler)
     r.give(1)
     return r.function("fill_entry", "i32", ", i32 %word, i64 %entry", "noinline")
 

@@ -10,7 +10,9 @@ All is in flat arrays, mostly of 32-bit numbers, which Python and the routines o
   page, and how often each page has *moved* lately, a u8; all 0 of a free page.
 
 A free page's head is the next free page of its node's list: the *dirty* ones hold what they held, the *clean* ones
-zeros. Lists of pages, here and in arguments, hold *entries*: the number of the page + 1, or 0 for none.
+zeros. A page with decoded code that nobody uses any more is *buried*: linked in the same way, but not free before
+Python has dropped what is derived from it. Lists of pages, here and in arguments, hold *entries*: the number of the
+page + 1, or 0 for none.
 """
 
 from __future__ import annotations
@@ -40,10 +42,11 @@ class MemoryMap(ctypes.Structure):
         ("users", ctypes.c_uint64),  # host address of the u32 per page
         ("heads", ctypes.c_uint64),  # host address of the u32 per page
         ("links", ctypes.c_uint64),  # host address of the link of place 0
+        ("code_flags", ctypes.c_uint64),  # host address of the byte per page (`views`)
         ("nodes", ctypes.c_uint32),
         ("node_pages", ctypes.c_uint32),  # pages of each node; page // node_pages is the node
         ("all_dirty", ctypes.c_uint32),  # dirty pages on all nodes
-        ("unused", ctypes.c_uint32),
+        ("buried", ctypes.c_uint32),  # first entry of the list
         (
             "counts",
             ctypes.c_uint64,
@@ -63,7 +66,6 @@ class PhysicalMap(ctypes.Structure):
     _fields_ = [
         ("pmap", ctypes.c_uint64),  # host address of the word per physical page (`views`)
         ("is_memory", ctypes.c_uint64),  # host address of the byte per physical page
-        ("code_flags", ctypes.c_uint64),  # host address of the byte per machine page (`views`)
         ("slots", ctypes.c_uint64),  # of the vCPU's tables; see `CpuState.slots_base`
         ("slot_heads", ctypes.c_uint64),  # see `CpuState.back_map_heads`; 0: there are no tables
         ("slot_records", ctypes.c_uint64),
@@ -81,5 +83,3 @@ class Option(IntFlag):
     """The pages have no other users: the virtual machine may store to them."""
     GIVEN = 2
     """The caller's use of the pages goes over to the mapping."""
-    CODE_TOO = 4
-    """Pages with decoded code, too: the caller deals with that."""

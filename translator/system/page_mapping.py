@@ -76,7 +76,7 @@ def _clear(r: PageRoutine, host: IrValue) -> None:
 
 
 def _release() -> str:
-    """i32: 1 if a page, which has one user less, is free now."""
+    """i32: 1 if a page, which has one user less, is free now, or will be when it is not buried any more."""
     r = PageRoutine()
     page = argument(r, "page")
     users = r.load(r.of_page("users", page), 32) - 1
@@ -85,6 +85,10 @@ def _release() -> str:
         r.give(0)
     with r.when(r.get("counts").ne(0)):
         r.call_for_effect("forget_counts", _map(r), page)
+    with r.when(r.code_flags(page).ne(0), unlikely=True):
+        r.store(r.of_page("heads", page), r.get("buried"))
+        r.store(r.field_at("buried"), page + 1)
+        r.give(1)
     node = page.divide_unsigned(r.get("node_pages"))
     r.store(r.of_page("heads", page), r.get("dirty", node))
     r.store(r.field_at("dirty", node), page + 1)
@@ -207,12 +211,10 @@ def _leave(r: PageRoutine, frame: IrValue, page: IrValue) -> None:
 def _map_run() -> str:
     """Map the pages of a list at a run of physical pages, whatever was mapped there, as `options` say.
 
-    i32: how many of them, before one that has to do with decoded code, or is none. The caller uses every page, too,
-    so that none is free in between.
+    i32: how many of them, before one that is none. The caller uses every page, too, so that none is free in between.
     """
     r = PageRoutine()
     options = argument(r, "options")
-    heeds_code = (options & Option.CODE_TOO).eq(0)
     flags = (options & Option.WRITABLE).ne(0).select(r.constant(PMAP_WRITABLE, 64), r.constant(0, 64))
     more = (options & Option.GIVEN).eq(0).zext(32)
     with r.repeat(argument(r, "count")) as turn:
@@ -221,15 +223,10 @@ def _map_run() -> str:
         with r.when(entry.eq(0), unlikely=True):
             r.give(turn)
         page = entry - 1
-        with r.when(heeds_code & r.code_flags(page).ne(0), unlikely=True):
-            r.give(turn)
         users_at = r.of_page("users", page)
         word = r.load(r.word_at(frame), 64)
         with r.when(word.ne(0)):
-            before = r.machine_page(word)
-            with r.when(heeds_code & r.code_flags(before).ne(0), unlikely=True):
-                r.give(turn)
-            _leave(r, frame, before)
+            _leave(r, frame, r.machine_page(word))
         r.store(users_at, r.load(users_at, 32) + more)
         _enter(r, frame, page, flags)
     r.give(argument(r, "count"))
@@ -238,19 +235,15 @@ def _map_run() -> str:
 
 
 def _unmap_run() -> str:
-    """Drop what is mapped at a run of physical pages; i32: how many, before one that has to do with decoded code."""
+    """Drop what is mapped at a run of physical pages."""
     r = PageRoutine()
-    heeds_code = (argument(r, "options") & Option.CODE_TOO).eq(0)
     with r.repeat(argument(r, "count")) as turn:
         frame = argument(r, "frame") + turn
         word = r.load(r.word_at(frame), 64)
         with r.when(word.ne(0)):
-            page = r.machine_page(word)
-            with r.when(heeds_code & r.code_flags(page).ne(0), unlikely=True):
-                r.give(turn)
-            _leave(r, frame, page)
-    r.give(argument(r, "count"))
-    return r.function("unmap_run", "i32", "i64 %map, i64 %vm, i32 %frame, i32 %count, i32 %options")
+            _leave(r, frame, r.machine_page(word))
+    r.finish()
+    return r.function("unmap_run", "void", "i64 %map, i64 %vm, i32 %frame, i32 %count")
 
 
 def _migrate_run() -> str:

@@ -48,7 +48,7 @@ class PageRoutine(Routine):
         return f"define dso_local {result} @{name}({parameters}) nounwind {attributes} {{\n{body}\n}}\n"
 
     def code_flags(self, page: IrValue) -> IrValue:
-        """What the virtual machine has derived from a machine page."""
+        """What is derived from the code of a machine page."""
         return self.load(self.get("code_flags") + page.zext(64), 8)
 
     def word_at(self, frame: IrValue) -> IrValue:

@@ -1,8 +1,8 @@
 """Regions in system mode: their exits are precise, and lead on by address.
 
 A region is made for the virtual addresses of its code, but stands in the entries of machine pages, which may be
-mapped anywhere. So each entry compares the page it is entered through, and those of the region's other pages
-that are mapped, with `region_pages`: what the fetch table has to hold, written by the run time when the region is
+mapped anywhere, by several virtual machines. So each entry compares the page it is entered through, and the region's
+other pages, with `region_pages`: what the fetch table has to hold, written by the run time when the region is
 installed. If they differ, the instruction is done in tier 0.
 """
 
@@ -72,7 +72,7 @@ class SystemRegionEmitter(RegionEmitter):
         own = pc >> PAGE_SHIFT
         checks = [(own, "%base")]
         for page in region_pages(self.region):
-            if page != own and page >> 18 != 2:  # KSEG0 and KSEG1 are mapped for good
+            if page != own:
                 offset = (int(Access.FETCH) << TABLE_SHIFT) + (page << 3)
                 lines.append(f"  %slot.at.{page} = getelementptr i8, ptr %memory, i64 {offset}")
                 lines.append(f"  %slot.{page} = load i64, ptr %slot.at.{page}")

@@ -75,6 +75,11 @@ class Routine(FunctionBuilder):
         """Store at a host address."""
         self.emit(f"store {value.typed()}, ptr {self.pointer(address)}")
 
+    def publish(self, address: IrValue, value: IrValue) -> None:
+        """Store at a host address what tells another thread that all stored before is there."""
+        at = self.pointer(address)
+        self.emit(f"store atomic {value.typed()}, ptr {at} release, align {value.width // 8}")
+
     def call(self, name: str, width: int, *values: IrValue) -> IrValue:
         """Call another routine of the C convention with state and values; its result."""
         typed = "".join(f", {value.typed()}" for value in values)

@@ -15,6 +15,7 @@ from translator.state import Access, ExceptionCode, Stop
 from translator.system.access_counts import count_access_ir
 from translator.system.routine import Routine, argument
 from translator.system.views import (
+    BLOCK_SHIFT,
     ENTRIES_SHIFT,
     HALF_SHIFT,
     MACHINE_CODE,
@@ -171,7 +172,8 @@ def _fill() -> str:
         r.give(STOP)
     with r.when(is_store & holds_code, unlikely=True):
         r.give(r.call("store_to_code", 32, address, page))
-    with r.when(is_fetch & (holds_code ^ 1), unlikely=True):
+    has_entries = r.load(r.read("code_pages") + machine_page, 8).ne(0)
+    with r.when(is_fetch & (has_entries ^ 1), unlikely=True):
         r.write("stop", Stop.NEW_CODE)
         r.give(STOP)
     virtual_page = (address & -1 << PAGE_SHIFT).zext(64)
@@ -182,6 +184,7 @@ def _fill() -> str:
         r.write("stop", Stop.BACK_MAP_FULL)
         r.give(STOP)
     r.store(r.read("slots_base") + (slot.zext(64) << 3), contents)
+    r.store(r.read("slot_blocks") + slot.shift_right(BLOCK_SHIFT).zext(64), r.constant(1, 8))
     r.increment("fills")
     with r.when(r.read("access_counts").ne(0)):
         r.call_for_effect("count_access", machine_page, is_store.zext(32))

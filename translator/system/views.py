@@ -41,6 +41,9 @@ def half_slots(space: int) -> int:
 
 SLOTS: Final = half_slots(SPACES + 1)
 
+BLOCK_SHIFT: Final = 9
+"""Slots of a *block*, a page of host memory: a byte tells of each whether it has been filled since it was emptied."""
+
 # A word of pmap: the host address of the machine page, and in its low bits:
 PMAP_WRITABLE: Final = 1
 """The machine page is the virtual machine's own."""

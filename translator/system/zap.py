@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from translator.ir import IrValue
 from translator.system.routine import Routine, argument
-from translator.system.views import HALF_SHIFT, SPACES, TABLES, half_slots
+from translator.system.views import BLOCK_SHIFT, HALF_SHIFT, SLOT_SHIFT, SPACES, TABLES, half_slots
 
 
 def zap_ir() -> str:
@@ -43,13 +43,18 @@ def empty_slots(r: Routine, head_at: IrValue, records: IrValue, slots: IrValue) 
 
 
 def _zap_kernel_segments() -> str:
-    """Empty KSEG2 and KSEG3, the upper half of the kernel half, in all tables."""
+    """Empty KSEG2 and KSEG3, the upper half of the kernel half, in all tables, as far as anything is there."""
     r = Routine()
     quarter = 1 << HALF_SHIFT - 1
     for table in range(TABLES):
         first = half_slots(SPACES) + (table << HALF_SHIFT) + quarter
         start = r.read("slots_base") + 8 * first
-        with r.repeat(quarter) as slot:
-            r.store(start + (slot.zext(64) << 3), r.constant(0, 64))
+        with r.repeat(quarter >> BLOCK_SHIFT) as block:
+            is_used_at = r.read("slot_blocks") + (first >> BLOCK_SHIFT) + block.zext(64)
+            with r.when(r.load(is_used_at, 8).ne(0)):
+                r.store(is_used_at, r.constant(0, 8))
+                block_start = start + (block.zext(64) << BLOCK_SHIFT + SLOT_SHIFT)
+                with r.repeat(1 << BLOCK_SHIFT) as slot:
+                    r.store(block_start + (slot.zext(64) << SLOT_SHIFT), r.constant(0, 64))
     r.finish()
     return r.function("zap_kernel_segments", "void", "", "noinline cold")

@@ -165,7 +165,7 @@ class MemoryModel(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         self.image = Path(self.directory.name) / "image"
         self.image.write_bytes(image_contents())
-        self.machine = MachineMemory(MACHINE_PAGES * PAGE, NODES)
+        self.machine = MachineMemory(MACHINE_PAGES * PAGE, NODES, shares_code=True)
         self.cache = SectorCache(self.machine)
         self.guests: list[Guest | None] = [None] * GUESTS
         self.kept_disk = bytearray(image_contents())

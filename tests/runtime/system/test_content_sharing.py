@@ -54,14 +54,21 @@ def test_equal_pages_become_one(machine: MachineMemory, memories: list[PhysicalM
     audit(machine, [Tenant(memory) for memory in memories])
 
 
-def test_pages_with_code_stay_where_they_are(machine: MachineMemory, memories: list[PhysicalMemory]) -> None:
+def test_equal_pages_with_code_become_one_that_has_code(
+    machine: MachineMemory, memories: list[PhysicalMemory]
+) -> None:
     for memory in memories[1:]:
         memory.mark_code(2)
-    pages = [memory.machine_page(2) for memory in memories]
+    kept, gone = memories[1].machine_page(2), memories[2].machine_page(2)
     share_contents(machine, memories)
     audit(machine, [Tenant(memory) for memory in memories])
-    assert [memory.machine_page(2) for memory in memories] == [pages[1], pages[1], pages[2]]
-    assert [memory.has_code(2) for memory in memories] == [False, True, True]
+    assert [memory.machine_page(2) for memory in memories] == [kept] * 3
+    assert machine.decoded.flags[kept] and not machine.decoded.flags[gone]
     memories[1].write(2 * PAGE, b"x")
-    assert (memories[0].read(2 * PAGE, 1), memories[1].has_code(2)) == (b"\3", False)
+    assert (memories[0].read(2 * PAGE, 1), memories[0].has_code(2)) == (b"\3", True)
+    assert (memories[1].read(2 * PAGE, 1), memories[1].has_code(2)) == (b"x", False)
+    audit(machine, [Tenant(memory) for memory in memories])
+    assert share_contents(machine, memories) == 0
+    memories[1].write(2 * PAGE, b"\3")
+    assert share_contents(machine, memories) == 1  # with what two have already
     audit(machine, [Tenant(memory) for memory in memories])

@@ -1,0 +1,141 @@
+"""What is derived from the code of machine pages in one way: predecoded entries and regions.
+
+Several vCPUs run it at once, on threads of their own, and find what the others have derived: each entry is written so
+that its handler, by which it is recognised, comes last.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from runtime.flat_array import zeros
+from runtime.host_memory import (
+    MAP_ANONYMOUS,
+    MAP_NORESERVE,
+    MAP_PRIVATE,
+    PROT_READ,
+    PROT_WRITE,
+    discard_memory,
+    map_memory,
+    unmap_memory,
+)
+from runtime.system.installed_regions import InstalledRegions
+from translator.decode_table import DecodeTable
+from translator.encoding import Encoding
+from translator.predecode import (
+    COUNTER_OFFSET,
+    ENTRY_SIZE,
+    OPERANDS_OFFSET,
+    SYSTEM_HOT_THRESHOLD,
+    handler_symbol,
+    reserved_in_coprocessor_symbol,
+)
+from translator.system.views import ENTRIES_SHIFT
+from translator.translation import Mode
+
+if TYPE_CHECKING:
+    from runtime.native_code import NativeCode
+    from runtime.system.decoded_pages import DecodedPages
+
+_ENTRIES_SIZE: Final = 1 << 14
+"""Bytes of a page's entries."""
+_ENTRIES_USED: Final = _ENTRIES_SIZE + (1 << 12)
+"""The same with the sentinel, in whole pages of the host."""
+
+
+class Runner(Protocol):
+    """A vCPU, as far as others must know whether it is in native code."""
+
+    @property
+    def phase(self) -> int:
+        """Odd while it may be in native code; another number after each stay there."""
+
+
+@dataclass(frozen=True)
+class VariantKey:
+    """All that entries and regions depend on, beside the code."""
+
+    big_endian: bool
+    instruction_clock: bool
+    use_cache: bool
+    engine: str
+    count_instructions: bool
+    wide_fpu: bool = False
+    float_checked: bool = False
+
+    def mode(self) -> Mode:
+        """What its regions are made for."""
+        return Mode(
+            big_endian=self.big_endian,
+            wide_fpu=self.wide_fpu,
+            float_checked=self.float_checked,
+            count_instructions=self.count_instructions,
+            system=True,
+        )
+
+
+class CodeVariant:
+    """Entries of every machine page, by its number, and the regions that stand in them."""
+
+    def __init__(self, key: VariantKey, native: NativeCode, pages: int, decoded: DecodedPages) -> None:
+        self.key: Final = key
+        self.mode: Final = key.mode()
+        self.native: Final = native
+        self._size: Final = pages << ENTRIES_SHIFT
+        self.entries_base: Final = map_memory(
+            0, self._size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        )
+        """Host address of the predecoded entries of page 0."""
+        self.pages: Final = zeros(ctypes.c_uint8, pages)
+        """1: there may be entries of the page."""
+        self.cold: Final = SYSTEM_HOT_THRESHOLD - 1 if key.engine == "translator" else 0
+        """The counter of an address that control has not gone to."""
+        table = DecodeTable(self._handler_of, wide_fpu=key.wide_fpu)
+        self._decode_table: Final = ctypes.create_string_buffer(table.contents)
+        self.decode_table: Final = ctypes.addressof(self._decode_table)
+        """Host address of the table by which native code decodes."""
+        self.decode_records: Final = table.records_offset
+        self.regions: Final = InstalledRegions(self, decoded)
+
+    def close(self) -> None:
+        """Give everything back to the host."""
+        self.regions.close()
+        unmap_memory(self.entries_base, self._size)
+
+    def _handler_of(self, encoding: Encoding, is_reserved: bool) -> int:
+        symbol = reserved_in_coprocessor_symbol(1) if is_reserved else handler_symbol(encoding.mnemonic)
+        return self.native.handlers[symbol]
+
+    def entries(self, page: int) -> int:
+        """Host address of the entries of a page."""
+        return self.entries_base + (page << ENTRIES_SHIFT)
+
+    def begin(self, page: int) -> None:
+        """Before the first instruction of a page is decoded."""
+        if self.pages[page]:
+            return
+        if self.cold:
+            fields = (ctypes.c_uint32 * (_ENTRIES_SIZE // 4)).from_address(self.entries(page))
+            counters = memoryview(fields).cast("B").cast("I")[COUNTER_OFFSET // 4 :: ENTRY_SIZE // 4]
+            counters[:] = memoryview(array("I", [self.cold]) * len(counters))
+        self.pages[page] = 1
+
+    def forget(self, page: int) -> None:
+        """Drop what is derived from a page, which nobody executes."""
+        if self.pages[page]:
+            self.regions.drop_page(page)
+            self.pages[page] = 0
+            discard_memory(self.entries(page), _ENTRIES_USED)
+
+    def cool(self, entry: int) -> None:
+        """See whether an address gets hot again."""
+        ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value = self.cold
+
+
+def write_entry(entry: int, contents: bytes) -> None:
+    """Fill the entry at a host address; its counter stays as it is."""
+    ctypes.memmove(entry + OPERANDS_OFFSET, contents[OPERANDS_OFFSET:], COUNTER_OFFSET - OPERANDS_OFFSET)
+    ctypes.c_uint32.from_address(entry).value = int.from_bytes(contents[:OPERANDS_OFFSET], "little")
