@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from dbt_disco.cluster.configuration import ClusterConfiguration
 from dbt_disco.cluster.member import Member, MemberState
+from dbt_disco.cluster.page_sharing import PageSharing
 from dbt_disco.cluster.placement import Placement
 from dbt_disco.cluster.scheduler import Scheduler
 from dbt_disco.cluster.shutdown import shut_down
@@ -50,6 +51,12 @@ class Cluster:
             for member in configuration.members
         }
         self.listener: Listener | None = None
+        self.page_sharing: Final = (
+            PageSharing(self.machine.memory, self.members.values(), self.scheduler, self.do)
+            if machine.content_sharing
+            else None
+        )
+        """None: pages that hold the same are left alone."""
         self._keeper: Final = ThreadPoolExecutor(1, "dbt-disco-keeper")
         self._timers: Final[dict[Member, threading.Timer]] = {}
         self._is_closing = False
@@ -64,6 +71,8 @@ class Cluster:
     def start(self) -> None:
         """Start the processors, and all members, one after the other; returns at once."""
         self.scheduler.start()
+        if self.page_sharing is not None:
+            self.page_sharing.start()
         for member in self.members.values():
             self.do(self.start_member, member)
         if self.placement is not None:
@@ -72,6 +81,8 @@ class Cluster:
     def close(self) -> None:
         """End what still runs, write out the disks, and give everything back."""
         self._is_closing = True
+        if self.page_sharing is not None:
+            self.page_sharing.close()
         shut_down(self, list(self.members.values()), "the cluster goes down")
         for timer in list(self._timers.values()):
             timer.cancel()
@@ -146,6 +157,8 @@ class Cluster:
         """Start a member; if it fails to, perhaps it is tried again later."""
         if not self._is_closing:
             self._start_later(member, member.start())
+            if self.page_sharing is not None:
+                self.page_sharing.look_soon()
 
     def _bury(self, member: Member, end: End) -> None:
         if isinstance(end, Exception):

@@ -39,6 +39,8 @@ class MachineConfiguration:
     """In bytes."""
     policy: str = DEFAULT_POLICY
     """What decides which pages move between nodes: see `load_policy`."""
+    content_sharing: bool = True
+    """Whether pages of virtual machines that hold the same become one."""
 
     @property
     def memory_size(self) -> int:

@@ -101,6 +101,7 @@ def _machine(table: Table) -> MachineConfiguration:
         cpus_per_node=table.integer("cpus_per_node", 1, least=1, most=_MOST_CPUS),
         memory_per_node=table.size("memory_per_node", "1G"),
         policy=table.text("policy", DEFAULT_POLICY),
+        content_sharing=table.switch("content_sharing", True),
     )
     try:
         load_policy(machine.policy)

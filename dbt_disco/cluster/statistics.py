@@ -51,6 +51,7 @@ def cluster_statistics(cluster: Cluster) -> dict[str, Any]:
                 memory.allocated_on(node) * MACHINE_PAGE_SIZE for node in range(memory.nodes)
             ],
         },
+        "content_sharing": None if cluster.page_sharing is None else cluster.page_sharing.statistics(),
         "cpus": [
             {"number": cpu.number, "node": cpu.node, "cpu": cpu.busy_time() / _NANOSECONDS}
             for cpu in cluster.scheduler.processors

@@ -66,12 +66,6 @@ class Machine:
         memory.write(start, head.read())
         memory.write(start + rest_at, rest.read())
 
-    def share_contents(self, virtual_machines: Iterable[VirtualMachine]) -> int:
-        """Make one of pages that hold the same, where none of these runs; returns how many have become free."""
-        from runtime.system.content_sharing import share_contents  # late: seldom needed
-
-        return share_contents(self.memory, [guest.memory for guest in virtual_machines])
-
     def audit(self, virtual_machines: Iterable[VirtualMachine], held: Iterable[EntryList] = ()) -> None:
         """Have the auditor look at all memory; these are all virtual machines, and none runs. `Disagreement`.
 

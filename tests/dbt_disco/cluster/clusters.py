@@ -23,6 +23,7 @@ from dbt_disco.cluster.member import Member, MemberState
 from dbt_disco.cluster.processor import TIMER_SIGNALS
 from dbt_disco.cluster.server import Server
 from dbt_disco.virtual_machine.configuration import Configuration
+from runtime.system.content_sharing import ContentSharing
 
 MEMORY_SIZE = 4 << 20
 TIMEOUT = 60
@@ -104,3 +105,13 @@ def wait_for_output(member: Member, text: bytes, position: int = 0) -> int:
     """Wait for a text in a console's output behind a position; the position behind the text."""
     wait_until(lambda: text in member.console.read(position)[0], f"{text!r} from {member.name}")
     return position + member.console.read(position)[0].index(text) + len(text)
+
+
+def share_equal_pages(cluster: Cluster) -> None:
+    """Make one of all pages that hold the same, at once; on the keeper's thread."""
+    tasks = [member.task for member in cluster.members.values() if member.task is not None]
+    memories = [task.virtual_machine.memory for task in tasks]
+    with cluster.scheduler.hold(*tasks):
+        sharing = ContentSharing(cluster.machine.memory)
+        sharing.look(memories)
+        sharing.join(sharing.look(memories), 1 << 62)

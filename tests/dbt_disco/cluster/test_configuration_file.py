@@ -18,6 +18,7 @@ name = "demo"
 [machine]
 nodes = 2
 cpus_per_node = 3
+content_sharing = false
 memory_per_node = "512M"
 
 [disks.root]
@@ -59,7 +60,7 @@ def written(path: Path, text: str) -> Path:
 def test_everything_is_read(tmp_path: Path) -> None:
     cluster = read_cluster(written(tmp_path, COMPLETE))
     assert cluster.name == "demo"
-    assert cluster.machine == MachineConfiguration(2, 3, 512 << 20)
+    assert cluster.machine == MachineConfiguration(2, 3, 512 << 20, content_sharing=False)
     assert [member.name for member in cluster.members] == ["web-1", "web-2", "alone"]
     web, other, alone = cluster.members
     assert (web.home_node, other.home_node, alone.home_node) == (0, 1, 1)

@@ -11,7 +11,7 @@ import pytest
 from dbt_disco.cluster.configuration import MachineConfiguration, Restart
 from dbt_disco.cluster.member import MemberState
 from dbt_disco.disks.drive import SharingMode
-from tests.dbt_disco.cluster.clusters import running, wait_for_state, wait_until
+from tests.dbt_disco.cluster.clusters import running, share_equal_pages, wait_for_state, wait_until
 from tests.dbt_disco.cluster.kernels import ALL, assert_right, expected_report, kernel_member, lives, output
 from tests.dbt_disco.commands.command import command
 from tests.dbt_disco.demo.kernel_boot import VOLUME
@@ -63,11 +63,6 @@ def live_under_load(disk: Path, seed: int, seconds: float) -> None:
     with running(members, MachineConfiguration(2, 1, 64 << 20)) as cluster:
         everybody = list(cluster.members.values())
 
-        def share() -> None:
-            tasks = [member.task for member in everybody if member.task is not None]
-            with cluster.scheduler.hold(*tasks):
-                cluster.machine.share_contents(task.virtual_machine for task in tasks)
-
         paused: set[str] = set()
         done = 0
         end = time.monotonic() + seconds
@@ -86,7 +81,7 @@ def live_under_load(disk: Path, seed: int, seconds: float) -> None:
                 case "start":
                     cluster.do(cluster.start_member, victim).result()
                 case "share":
-                    cluster.do(share).result()
+                    cluster.do(share_equal_pages, cluster).result()
                 case "audit":
                     assert cluster.do(cluster.audit).result() == []
             time.sleep(dice.random() * 0.5)

@@ -14,7 +14,7 @@ from dbt_disco.cluster.cluster import Cluster
 from dbt_disco.cluster.configuration import MachineConfiguration, Restart
 from dbt_disco.cluster.member import MemberState
 from dbt_disco.disks.drive import SharingMode
-from tests.dbt_disco.cluster.clusters import running, wait_for_state, wait_until
+from tests.dbt_disco.cluster.clusters import running, share_equal_pages, wait_for_state, wait_until
 from tests.dbt_disco.cluster.kernels import kernel_member, lives, output
 from tests.dbt_disco.demo.kernel_boot import VOLUME
 
@@ -37,14 +37,9 @@ def stirred(cluster: Cluster) -> Iterator[None]:
     """Meanwhile equal pages are made one, again and again."""
     ends = threading.Event()
 
-    def share() -> None:
-        tasks = [member.task for member in cluster.members.values() if member.task is not None]
-        with cluster.scheduler.hold(*tasks):
-            cluster.machine.share_contents(task.virtual_machine for task in tasks)
-
     def stir() -> None:
         while not ends.wait(0.05):
-            cluster.do(share).result()
+            cluster.do(share_equal_pages, cluster).result()
 
     thread = threading.Thread(target=stir)
     thread.start()

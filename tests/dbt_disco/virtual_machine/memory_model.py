@@ -26,7 +26,7 @@ from dbt_disco.virtual_machine.bus import Bus
 from runtime.addresses import MACHINE_PAGE_SIZE
 from runtime.system.access_sampling import AccessSampling
 from runtime.system.auditor import Tenant, audit
-from runtime.system.content_sharing import share_contents
+from runtime.system.content_sharing import ContentSharing, Match
 from runtime.system.cpu_model import CPU_MODELS
 from runtime.system.machine_memory import MachineMemory, OutOfMachineMemory
 from runtime.system.page_moves import PageMoves
@@ -172,6 +172,8 @@ class MemoryModel(RuleBasedStateMachine):
         self.ballast: list[int] = []
         self.moves = PageMoves(self.machine, self._memories)
         self.placement = PagePlacement(self.machine, self.moves, self._memories, MovesAll())
+        self.sharing = ContentSharing(self.machine)
+        self.matches: list[Match] = []
         self.random = random.Random(0)
 
     def teardown(self) -> None:
@@ -504,10 +506,17 @@ class MemoryModel(RuleBasedStateMachine):
             self.machine.release(machine_page)
 
     @rule()
-    def share(self) -> None:
-        """What is equal becomes one page."""
+    def look(self) -> None:
+        """What is equal, and has not changed since the last look, is noted."""
+        self.matches = self.sharing.look(self._memories().values())
+
+    @rule(all_at_once=st.booleans())
+    def share(self, all_at_once: bool) -> None:
+        """What was equal then, and still is, becomes one page."""
+        memories = set(self._memories().values())
+        self.matches = [match for match in self.matches if match.memories <= memories]
         before = self.machine.allocated
-        freed = share_contents(self.machine, self._memories().values())
+        freed = self.sharing.join(self.matches, 1 << 62 if all_at_once else 0)
         assert self.machine.allocated == before - freed
 
     @rule(number=_guests, node=st.integers(0, NODES - 1))
