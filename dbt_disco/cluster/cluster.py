@@ -69,12 +69,13 @@ class Cluster:
         """Moves pages to where they are used, if there are several nodes; None: all stay where they are."""
 
     def start(self) -> None:
-        """Start the processors, and all members, one after the other; returns at once."""
+        """Start the processors, and the members, one after the other; returns at once."""
         self.scheduler.start()
         if self.page_sharing is not None:
             self.page_sharing.start()
         for member in self.members.values():
-            self.do(self.start_member, member)
+            if member.configuration.autostart:
+                self.do(self.start_member, member)
         if self.placement is not None:
             self.placement.start()
 

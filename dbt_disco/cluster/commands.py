@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dbt_disco.cluster.cluster import Cluster
 from dbt_disco.cluster.member import Member, MemberState
+from dbt_disco.cluster.memory_report import memory_report
 from dbt_disco.cluster.protocol import ErrorClass, ProtocolError, packed, unpacked
 from dbt_disco.cluster.shutdown import shut_down
 from dbt_disco.cluster.statistics import cluster_statistics, member_summary
@@ -59,6 +60,15 @@ class Commands:
 
     async def _query_statistics(self, _: Connection, __: Arguments) -> Any:
         return await asyncio.to_thread(cluster_statistics, self.cluster)
+
+    async def _query_memory(self, _: Connection, arguments: Arguments) -> Any:
+        try:
+            parts = [(str(name), int(first), int(last)) for name, first, last in arguments["parts"]]
+        except (TypeError, ValueError) as error:
+            raise ProtocolError(
+                ErrorClass.INVALID_ARGUMENTS, f"parts are lists of name, first and last address: {error}"
+            ) from error
+        return await self._do(memory_report, self.cluster, parts)
 
     async def _vm_start(self, _: Connection, arguments: Arguments) -> Any:
         member = self._member(arguments)
@@ -149,6 +159,7 @@ COMMANDS: Final[dict[str, tuple[Command, dict[str, type]]]] = {
     "query-commands": (Commands._query_commands, {}),
     "query-vms": (Commands._query_vms, {}),
     "query-statistics": (Commands._query_statistics, {}),
+    "query-memory": (Commands._query_memory, {"parts": list}),
     "vm-start": (Commands._vm_start, _VM),
     "vm-stop": (Commands._vm_stop, _VM),
     "vm-kill": (Commands._vm_kill, _VM),

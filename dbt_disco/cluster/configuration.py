@@ -60,6 +60,8 @@ class MemberConfiguration:
     shutdown: Shutdown = Shutdown.NONE
     memory_node: int | None = None
     """Where its memory is taken from, as long as there is some; None: from the node that it runs on."""
+    autostart: bool = True
+    """Whether it is started with the cluster."""
 
 
 @dataclass(frozen=True)

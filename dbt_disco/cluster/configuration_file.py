@@ -144,6 +144,7 @@ def _members(name: str, table: Table, known: _Machines, number: int) -> list[Mem
     names = [name] if count == 1 else [f"{name}-{copy}" for copy in range(1, count + 1)]
     home_node, memory_node = (_node(table, field, known) for field in ("home_node", "memory_node"))
     restart = Restart(table.choice("restart", [restart.value for restart in Restart], Restart.NEVER.value))
+    autostart = table.switch("autostart", True)
     base = _base(table, known)
     network = _network(table, known, names)
     drives = _drives(table, known, names)
@@ -165,7 +166,9 @@ def _members(name: str, table: Table, known: _Machines, number: int) -> list[Mem
         if boots_debian:
             configuration = _debian(table, configuration)
         node = place % known.machine.nodes if home_node is None else home_node
-        members.append(MemberConfiguration(vm, configuration, node, restart, shutdown, memory_node))
+        members.append(
+            MemberConfiguration(vm, configuration, node, restart, shutdown, memory_node, autostart)
+        )
     return members
 
 

@@ -1,4 +1,4 @@
-"""`dbt-disco bench`: run the benchmark programs under several engines and compare; `--system`: virtual machines."""
+"""`dbt-disco bench`: run the benchmark programs under several engines and compare; or measure virtual machines."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dbt_disco.option_types import positive, seconds
 if TYPE_CHECKING:
     from dbt_disco.argument_parser import ArgumentParser
     from dbt_disco.benchmark.program_table import Program
+    from dbt_disco.benchmark.scenarios.kind import Kind
 
 USAGE_ERROR: Final = 2
 
@@ -24,7 +25,7 @@ _FOR_ONE_KIND: Final = {
     **dict.fromkeys(("scenarios", "quick", "dir"), True),
     **dict.fromkeys(("engines", "cold", "plot"), False),
 }
-"""Options that only one kind of benchmark has, and whether it is that of virtual machines."""
+"""Options that only some benchmarks have, and whether they are those of virtual machines."""
 
 
 def _names(text: str) -> list[str]:
@@ -41,7 +42,7 @@ def add_parser(subparsers: Any) -> ArgumentParser:
     parser: ArgumentParser = subparsers.add_parser(
         "bench",
         description="Run the benchmark programs under several engines and compare. With --system, measure virtual "
-        "machines beside QEMU's system emulator.",
+        "machines beside QEMU's system emulator; with --cluster, many of them on one machine.",
     )
     parser.add_argument(
         "--programs",
@@ -56,7 +57,7 @@ def add_parser(subparsers: Any) -> ArgumentParser:
         help="of native,translator,interpreter,reference,qemu,unicorn (default: all)",
     )
     parser.add_argument(
-        "--scale", choices=SCALES[::-1], help="amount of work (default: full, with --system half)"
+        "--scale", choices=SCALES[::-1], help="amount of work (default: full, for virtual machines half)"
     )
     parser.add_argument(
         "--repeats", type=positive, default=3, metavar="N", help="timed runs each (default: 3)"
@@ -89,31 +90,55 @@ def add_parser(subparsers: Any) -> ArgumentParser:
 
 
 def _add_system_options(parser: ArgumentParser) -> None:
-    from dbt_disco.benchmark.system.scenarios import SCENARIOS
-
     group = parser.add_argument_group(
         "virtual machines",
         "--programs, --scale, --repeats, --timeout and --json have their meaning here, too.",
     )
-    group.add_argument(
-        "--system", action="store_true", help="measure virtual machines, with what `fetch debian` has made"
+    which = group.add_mutually_exclusive_group()
+    which.add_argument(
+        "--system",
+        action="store_true",
+        help="measure virtual machines, with what `fetch debian` has made, beside QEMU's",
     )
+    which.add_argument(
+        "--cluster", action="store_true", help="measure many virtual machines on one machine, likewise"
+    )
+    choices = "; ".join(f"--{name}: {','.join(kind().scenarios)}" for name, kind in _KINDS.items())
     group.add_argument(
-        "--scenarios",
-        type=_names,
-        metavar="NAMES",
-        help=f"of {','.join(SCENARIOS)} (default: all)",
+        "--scenarios", type=_names, metavar="NAMES", help=f"what to measure (default: all; {choices})"
     )
     group.add_argument("--quick", action="store_true", help="one repeat, a few programs, short ones")
     group.add_argument("--dir", type=Path, metavar="DIR", help="where the Debian guest is")
+
+
+def _system() -> Kind:
+    from dbt_disco.benchmark.system.scenarios import SYSTEM
+
+    return SYSTEM
+
+
+def _cluster() -> Kind:
+    from dbt_disco.benchmark.cluster.scenarios import CLUSTER
+
+    return CLUSTER
+
+
+_KINDS: Final = {"system": _system, "cluster": _cluster}
+"""Benchmarks of virtual machines, by the options that ask for them."""
+
+
+def _kind(options: argparse.Namespace) -> Kind | None:
+    """Which one is asked for; None: none."""
+    return next((kind() for name, kind in _KINDS.items() if getattr(options, name)), None)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the benchmark. 0: all outputs right; 1: a run failed or printed something wrong."""
     try:
         _check(options)
-        if options.system:
-            return _system_benchmark(options)
+        kind = _kind(options)
+        if kind is not None:
+            return _virtual_machine_benchmark(kind, options)
         with tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as directory:
             return _benchmark(options, Path(directory))
     except (OSError, ValueError) as error:
@@ -122,13 +147,15 @@ def execute(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     """Find out before hours of running what would go wrong at the end."""
-    needed = {"rich": True, "psutil": options.system, "matplotlib": options.plot is not None}
+    given = next((f"--{name}" for name in _KINDS if getattr(options, name)), "")
+    needed = {"rich": True, "psutil": bool(given), "matplotlib": options.plot is not None}
     for module, wanted in needed.items():
         if wanted and importlib.util.find_spec(module) is None:
             raise ValueError(f"the Python package {module} is not installed; pip install {module}")
-    for option, needs_system in _FOR_ONE_KIND.items():
-        if getattr(options, option) and options.system != needs_system:
-            raise ValueError(f"--{option} says nothing {'without' if needs_system else 'with'} --system")
+    for option, is_of_machines in _FOR_ONE_KIND.items():
+        if getattr(options, option) and bool(given) != is_of_machines:
+            when = f"with {given}" if given else "without --system or --cluster"
+            raise ValueError(f"--{option} says nothing {when}")
     if options.plot is not None and options.plot.suffix not in PLOT_SUFFIXES:
         raise ValueError(f"--plot {options.plot}: the name must end in {' or '.join(PLOT_SUFFIXES)}")
     for path in (options.json, options.plot):
@@ -136,12 +163,11 @@ def _check(options: argparse.Namespace) -> None:
             raise ValueError(f"{path}: there is no directory {path.absolute().parent}")
 
 
-def _system_benchmark(options: argparse.Namespace) -> int:
-    from dbt_disco.benchmark.system import run
-    from dbt_disco.benchmark.system.scenarios import SCENARIOS
+def _virtual_machine_benchmark(kind: Kind, options: argparse.Namespace) -> int:
+    from dbt_disco.benchmark.scenarios import run
 
-    _choose(options.scenarios, list(SCENARIOS), "scenario")
-    return run.run(options, _programs(options))
+    _choose(options.scenarios, list(kind.scenarios), "scenario")
+    return run.run(kind, options, _programs(options))
 
 
 def _programs(options: argparse.Namespace) -> list[Program]:

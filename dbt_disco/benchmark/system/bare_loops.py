@@ -6,10 +6,10 @@ import hashlib
 from typing import Final
 
 from dbt_disco.benchmark.program_table import BARE_KERNEL, Program
-from dbt_disco.benchmark.system.guest_process import GuestProcess, Moment
+from dbt_disco.benchmark.scenarios.guest_process import GuestProcess, Moment
+from dbt_disco.benchmark.scenarios.scenario import ScenarioAbsent
 from dbt_disco.benchmark.system.hot_loops import HotLoops
 from dbt_disco.benchmark.system.launch import Guest, own_command, qemu_command
-from dbt_disco.benchmark.system.scenario import ScenarioAbsent
 
 _END: Final = "program ends\n"
 

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from dbt_disco.benchmark.scenarios.guest_process import GuestProcess
+from dbt_disco.benchmark.scenarios.scenario import QEMU, Figure, Scenario, Step, Target, compared
 from dbt_disco.benchmark.system.debian_shell import PROMPT, RESET, shell_guest
-from dbt_disco.benchmark.system.guest_process import GuestProcess
 from dbt_disco.benchmark.system.launch import environment, own_command, qemu_command, wrapped
-from dbt_disco.benchmark.system.scenario import QEMU, Figure, Scenario, Step, Target, compared
 
 _TARGETS: Final = {"cold": Target(1.1), "warm": Target(0.8)}
 """By what is in the cache: nothing of a guest, or what earlier boots have left. Times QEMU's time."""

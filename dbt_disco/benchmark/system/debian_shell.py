@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from dbt_disco.benchmark.scenarios.scenario import ScenarioAbsent
 from dbt_disco.benchmark.system.launch import Guest
-from dbt_disco.benchmark.system.scenario import ScenarioAbsent
 from dbt_disco.debian.boot_configuration import DEBIAN_COMMAND_LINE
 from dbt_disco.debian.guest_files import GuestFiles
 

@@ -11,9 +11,8 @@ from typing import ClassVar, Final
 from dbt_disco.benchmark.engines import NativeEngine, all_engines
 from dbt_disco.benchmark.program_table import Program
 from dbt_disco.benchmark.results import geometric_mean
-from dbt_disco.benchmark.system.guest_process import GuestError, GuestProcess, Moment
-from dbt_disco.benchmark.system.launch import environment
-from dbt_disco.benchmark.system.scenario import (
+from dbt_disco.benchmark.scenarios.guest_process import GuestError, GuestProcess, Moment
+from dbt_disco.benchmark.scenarios.scenario import (
     NATIVE,
     OWN,
     QEMU,
@@ -25,6 +24,7 @@ from dbt_disco.benchmark.system.scenario import (
     compared,
     ratio,
 )
+from dbt_disco.benchmark.system.launch import environment
 
 _TARGETS: Final = {QEMU: Target(2, at_least=True), NATIVE: Target(2)}
 """How many times QEMU's speed, and how many times native time: geometric means over the programs."""

@@ -9,10 +9,10 @@ from functools import partial
 from statistics import median
 from typing import Final
 
+from dbt_disco.benchmark.scenarios.guest_process import GuestProcess
+from dbt_disco.benchmark.scenarios.scenario import OWN, QEMU, Figure, Scenario, Step, Target
 from dbt_disco.benchmark.system.debian_shell import PROMPT, RESET, shell_guest
-from dbt_disco.benchmark.system.guest_process import GuestProcess
 from dbt_disco.benchmark.system.launch import environment, own_command, qemu_command, wrapped
-from dbt_disco.benchmark.system.scenario import OWN, QEMU, Figure, Scenario, Step, Target
 
 _IDLE: Final = "idle"
 _IDLE_TARGET: Final = Target(3)

@@ -77,4 +77,6 @@ def wrapped(guest: Guest, file: Path) -> Guest:
 
 def qemu_is_missing() -> str:
     """Why QEMU cannot be run here; empty if it can."""
-    return "" if shutil.which(QEMU) else f"{QEMU} is not installed"
+    return (
+        "" if shutil.which(QEMU) else f"{QEMU} is not installed; it is in Debian's package qemu-system-mips"
+    )

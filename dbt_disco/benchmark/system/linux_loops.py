@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from dbt_disco.benchmark.program_table import Program
+from dbt_disco.benchmark.scenarios.guest_process import GuestProcess, Moment
 from dbt_disco.benchmark.system.debian_shell import PROMPT, RESET, shell_guest
-from dbt_disco.benchmark.system.guest_process import GuestProcess, Moment
 from dbt_disco.benchmark.system.hot_loops import HotLoops
 from dbt_disco.benchmark.system.launch import Guest, own_command, qemu_command, wrapped
 from dbt_disco.debian.cpio_archive import CpioWriter

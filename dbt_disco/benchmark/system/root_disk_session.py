@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from dbt_disco.benchmark.boot_wrapper import executable
-from dbt_disco.benchmark.system.debian_shell import require
-from dbt_disco.benchmark.system.guest_process import GuestError, GuestProcess
-from dbt_disco.benchmark.system.launch import MEMORY_SIZE, Guest, environment, own_command, qemu_command
-from dbt_disco.benchmark.system.scenario import (
+from dbt_disco.benchmark.scenarios.guest_process import GuestError, GuestProcess
+from dbt_disco.benchmark.scenarios.scenario import (
     QEMU,
     Figure,
     Plan,
@@ -22,6 +20,8 @@ from dbt_disco.benchmark.system.scenario import (
     Target,
     compared,
 )
+from dbt_disco.benchmark.system.debian_shell import require
+from dbt_disco.benchmark.system.launch import MEMORY_SIZE, Guest, environment, own_command, qemu_command
 from dbt_disco.debian.apt import KEYRING, ArchiveSource, host_mirror
 from dbt_disco.debian.boot_configuration import DEBIAN_COMMAND_LINE
 from dbt_disco.debian.fetch_error import FetchError

@@ -41,6 +41,7 @@ disks = ["root", "data"]
 subnet = "outside"
 count = 2
 restart = "on-failure"
+autostart = false
 rng = true
 
 [vms.alone]
@@ -65,6 +66,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
     web, other, alone = cluster.members
     assert (web.home_node, other.home_node, alone.home_node) == (0, 1, 1)
     assert (web.restart, alone.restart) == (Restart.ON_FAILURE, Restart.NEVER)
+    assert (web.autostart, alone.autostart) == (False, True)
     guest = web.virtual_machine
     assert guest.kernel == tmp_path / "kernel" and guest.initrd == tmp_path / "initrd"
     assert guest.command_line == "host=web-1 quiet" and guest.memory_size == 64 << 20 and guest.entropy

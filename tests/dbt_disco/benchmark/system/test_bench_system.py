@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dbt_disco.benchmark.system import launch
-from dbt_disco.benchmark.system.scenarios import SCENARIOS
+from dbt_disco.benchmark.system.scenarios import SYSTEM
 from dbt_disco.command_line import main
 from dbt_disco.debian.guest_files import GuestFiles
 
@@ -21,8 +21,7 @@ def test_without_qemu(
     assert main(["bench", "--system"]) == 1
     error = capsys.readouterr().err
     assert error == (
-        "dbt-disco: bench --system: qemu-system-mipsel is not installed; "
-        "it is in Debian's package qemu-system-mips\n"
+        "dbt-disco: bench: qemu-system-mipsel is not installed; it is in Debian's package qemu-system-mips\n"
     )
 
 
@@ -45,8 +44,8 @@ def test_without_the_guest(
         (("--system", "--programs", "flight"), "no program is called 'flight'"),
         (("--system", "--cold"), "--cold says nothing with --system"),
         (("--system", "--plot", "x.svg"), "--plot says nothing with --system"),
-        (("--quick",), "--quick says nothing without --system"),
-        (("--dir", "there"), "--dir says nothing without --system"),
+        (("--quick",), "--quick says nothing without --system or --cluster"),
+        (("--dir", "there"), "--dir says nothing without --system or --cluster"),
     ],
 )
 def test_bad_options(arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +70,7 @@ def test_everything_quickly(
     shown = capsys.readouterr().out
     assert status == 0, shown
     document = json.loads(written.read_text())
-    assert list(document["scenarios"]) == list(SCENARIOS)
+    assert list(document["scenarios"]) == list(SYSTEM.scenarios)
     for scenario in document["scenarios"].values():
         assert all(figure["value"] is not None for figure in scenario["figures"])
         assert any(figure["met"] is not None for figure in scenario["figures"])

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from dbt_disco.benchmark.scenarios.guest_process import GuestError
+from dbt_disco.benchmark.scenarios.scenario import QEMU, Plan
 from dbt_disco.benchmark.system.boot_to_shell import BootToShell
-from dbt_disco.benchmark.system.guest_process import GuestError
 from dbt_disco.benchmark.system.root_disk_session import RootDiskSession
-from dbt_disco.benchmark.system.scenario import QEMU, Plan
 from dbt_disco.debian.guest_files import GuestFiles
 
 SHELL = """

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from dbt_disco.benchmark.program_table import BARE_KERNEL, load_programs
+from dbt_disco.benchmark.scenarios.guest_process import GuestError, GuestProcess, Moment
+from dbt_disco.benchmark.scenarios.scenario import NATIVE, OWN, QEMU, Plan
 from dbt_disco.benchmark.system.bare_loops import BareLoops
-from dbt_disco.benchmark.system.guest_process import GuestError, GuestProcess, Moment
 from dbt_disco.benchmark.system.launch import Guest, environment, own_command
-from dbt_disco.benchmark.system.scenario import NATIVE, OWN, QEMU, Plan
 from dbt_disco.command_line import main
 from dbt_disco.debian.guest_files import GuestFiles
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dbt_disco.benchmark.system.guest_process import Moment
+from dbt_disco.benchmark.scenarios.guest_process import Moment
+from dbt_disco.benchmark.scenarios.scenario import OWN, QEMU, Plan
 from dbt_disco.benchmark.system.idle_shell import IdleShell
-from dbt_disco.benchmark.system.scenario import OWN, QEMU, Plan
 from dbt_disco.debian.guest_files import GuestFiles
 
 

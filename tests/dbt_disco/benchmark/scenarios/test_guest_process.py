@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from dbt_disco.benchmark.system.guest_process import GuestError, GuestProcess
+from dbt_disco.benchmark.scenarios.guest_process import GuestError, GuestProcess
 
 BURN = "import time\nwhile time.process_time() < {seconds}: pass\n"
 ORPHAN = """

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dbt_disco.benchmark.cold_cache import ColdCache
 from dbt_disco.benchmark.program_table import Program
-from dbt_disco.benchmark.system.guest_process import Moment
+from dbt_disco.benchmark.scenarios.guest_process import Moment
 from dbt_disco.debian.guest_files import GuestFiles
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 OWN: Final = "dbt-disco"
 QEMU: Final = "QEMU"
@@ -37,6 +40,8 @@ class Plan:
     idle_seconds: float
     timeout: float
     """Seconds that one process may take."""
+    quick: bool = False
+    """A glimpse is enough."""
 
     @property
     def cache(self) -> Path:
@@ -51,16 +56,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Step:
-    """One process to be run."""
+    """Something to be done, such as one process to be run."""
 
     title: str
     run: Callable[[], None]
-    """Raises GuestError."""
+    """Raises GuestError, CommandError."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What issue 3 asks for."""
+    """What a figure should be."""
 
     limit: float
     at_least: bool = False
@@ -135,6 +140,13 @@ class Scenario(ABC):
     @abstractmethod
     def figures(self) -> list[Figure]:
         """What has been measured; figures of what has not are there, too, without a value."""
+
+    def tables(self) -> Sequence[Table]:
+        """What does not go into the table of figures."""
+        return ()
+
+    def finish(self) -> None:  # noqa: B027
+        """Called behind the last step, also if one has failed: nothing may be left running."""
 
     def taken(self, what: str) -> Samples:
         """Where the times of something go."""

@@ -84,6 +84,11 @@ class GuestProcess:
                 with contextlib.suppress(BrokenPipeError):
                     file.close()
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def moment(self) -> Moment:
         """Now."""
         seconds = time.perf_counter() - self._started

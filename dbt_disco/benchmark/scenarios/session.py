@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from dbt_disco.benchmark.system.guest_process import GuestError
-from dbt_disco.benchmark.system.scenario import Scenario, ScenarioAbsent, Step
+from dbt_disco.benchmark.scenarios.guest_process import GuestError
+from dbt_disco.benchmark.scenarios.kind import Kind
+from dbt_disco.benchmark.scenarios.scenario import Scenario, ScenarioAbsent, Step
 from dbt_disco.command_error import CommandError
 
 
 class Session:
     """Scenarios that turn out to be impossible, or fail, are left where they are; the others go on."""
 
-    def __init__(self, scenarios: Sequence[Scenario], repeats: int) -> None:
+    def __init__(self, kind: Kind, scenarios: Sequence[Scenario], repeats: int) -> None:
+        self.kind: Final = kind
         self.scenarios: Final = scenarios
         self.repeats: Final = repeats
         self.absent: Final[dict[str, str]] = {}
@@ -38,10 +40,13 @@ class Session:
         steps = scenario.first_steps()
         for _ in range(self.repeats):
             steps += scenario.repeat()
-        for number, step in enumerate(steps):
-            before(scenario, step, number / len(steps))
-            try:
-                step.run()
-            except GuestError as error:
-                self.failures[scenario.key] = f"{step.title}: {error}"
-                return
+        try:
+            for number, step in enumerate(steps):
+                before(scenario, step, number / len(steps))
+                try:
+                    step.run()
+                except (GuestError, CommandError) as error:
+                    self.failures[scenario.key] = f"{step.title}: {error}"
+                    return
+        finally:
+            scenario.finish()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dbt_disco.benchmark.system import report
-from dbt_disco.benchmark.system.guest_process import GuestError, Moment
-from dbt_disco.benchmark.system.scenario import (
+from dbt_disco.benchmark.scenarios import report
+from dbt_disco.benchmark.scenarios.guest_process import GuestError, Moment
+from dbt_disco.benchmark.scenarios.scenario import (
     QEMU,
     Figure,
     Plan,
@@ -20,7 +20,8 @@ from dbt_disco.benchmark.system.scenario import (
     Target,
     compared,
 )
-from dbt_disco.benchmark.system.session import Session
+from dbt_disco.benchmark.scenarios.session import Session
+from dbt_disco.benchmark.system.scenarios import SYSTEM
 from dbt_disco.debian.guest_files import GuestFiles
 
 PLAN = Plan(GuestFiles(Path()), Path(), [], "short", 1, 60)
@@ -55,7 +56,7 @@ class Fake(Scenario):
 
 
 def run(*scenarios: Scenario) -> Session:
-    session = Session(scenarios, 2)
+    session = Session(SYSTEM, scenarios, 2)
     session.run(lambda scenario, step, done: None)
     return session
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -13,34 +13,32 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from dbt_disco.benchmark.report import describe_host
-from dbt_disco.benchmark.system.guest_process import Moment
-from dbt_disco.benchmark.system.launch import QEMU as QEMU_PROGRAM
-from dbt_disco.benchmark.system.scenario import NATIVE, OWN, QEMU, Figure, Target
-from dbt_disco.benchmark.system.session import Session
+from dbt_disco.benchmark.scenarios.guest_process import Moment
+from dbt_disco.benchmark.scenarios.scenario import Figure, Target
+from dbt_disco.benchmark.scenarios.session import Session
 
 UNKNOWN: Final = "–"
-_SIDES: Final = (OWN, QEMU, NATIVE)
 
 
 def make_table(session: Session) -> Table:
     """A row per figure: the sides' times, what follows from them, the target, and whether it is met."""
-    table = Table(title="dbt-disco bench --system", title_justify="left", box=SIMPLE)
+    table = Table(title=session.kind.title, title_justify="left", box=SIMPLE)
     table.pad_edge, table.collapse_padding = False, True
     table.add_column("measured", no_wrap=True)
-    for title in (*_SIDES, "value", "target", "", "processor time"):
+    for title in (*session.kind.sides, "value", "target", "", "processor time"):
         table.add_column(title, justify="right", no_wrap=True)
     for scenario in session.scenarios:
         if scenario.key in session.absent:
             continue
         for figure in scenario.figures():
-            table.add_row(*_cells(figure))
+            table.add_row(*_cells(figure, session.kind.sides))
         table.add_section()
     return table
 
 
-def _cells(figure: Figure) -> Iterator[str]:
+def _cells(figure: Figure, sides: Sequence[str]) -> Iterator[str]:
     yield figure.title
-    for side in _SIDES:
+    for side in sides:
         amount = figure.sides.get(side)
         yield _time(amount) if isinstance(amount, Moment) else _amount(amount, figure.unit)
     yield _amount(figure.value, figure.unit) or UNKNOWN
@@ -71,31 +69,35 @@ def _verdict(figure: Figure) -> str:
 
 
 def print_table(session: Session) -> None:
-    """Print the table at its natural width: a narrower terminal wraps the lines, but no figure is cut off."""
-    table = make_table(session)
+    """Print the table, and those of scenarios, at their natural widths: a narrower terminal wraps the lines, but no
+    figure is cut off."""
+    more = [
+        table
+        for scenario in session.scenarios
+        if scenario.key not in session.absent
+        for table in scenario.tables()
+    ]
     wide = Console(width=1000)
-    Console(width=Measurement.get(wide, wide.options, table).maximum).print(table)
+    for table in (make_table(session), *more):
+        Console(width=Measurement.get(wide, wide.options, table).maximum).print(table)
 
 
 def notes(session: Session) -> list[str]:
     """What a reader of the table has to know."""
     lines = [f"failed: {key}: {reason}" for key, reason in session.failures.items()]
     lines += [f"absent: {key}: {reason}" for key, reason in session.absent.items()]
-    return lines + [
-        f"medians of {session.repeats} runs, ours and QEMU's in turn; in parentheses processor time, user and system, "
-        "of all processes",
-        "value: from wall-clock time; its last column is the same from processor time",
-        "cold cache: our engines' own code and the unpacked kernel; warm, and in all lines that do not say: what "
-        "earlier runs have left there, too",
-        "hot loops: from typing the command to the end of the program, as the console shows it",
-        f"load average at the end: {', '.join(f'{load:.1f}' for load in os.getloadavg())}",
+    loads = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    return [
+        *lines,
+        *(note.format(repeats=session.repeats) for note in session.kind.notes),
+        f"load average at the end: {loads}",
     ]
 
 
 def as_json(session: Session) -> dict[str, Any]:
     """Everything measured, for `--json`."""
     return {
-        "host": describe_host(("cc", QEMU_PROGRAM)),
+        "host": describe_host(session.kind.tools),
         "load_average": os.getloadavg(),
         "repeats": session.repeats,
         "absent": session.absent,

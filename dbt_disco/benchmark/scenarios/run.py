@@ -10,33 +10,30 @@ from pathlib import Path
 from typing import Final
 
 from dbt_disco.benchmark.program_table import Program
-from dbt_disco.benchmark.system import report
-from dbt_disco.benchmark.system.launch import qemu_is_missing
-from dbt_disco.benchmark.system.scenario import Plan, Scenario, Step
-from dbt_disco.benchmark.system.scenarios import SCENARIOS
-from dbt_disco.benchmark.system.session import Session
+from dbt_disco.benchmark.scenarios import report
+from dbt_disco.benchmark.scenarios.kind import Kind
+from dbt_disco.benchmark.scenarios.scenario import Plan, Scenario, Step
+from dbt_disco.benchmark.scenarios.session import Session
 from dbt_disco.command_error import CommandError
 from dbt_disco.debian.guest_files import GuestFiles, default_directory
 
 _IDLE_SECONDS: Final = 10.0
 _QUICK_IDLE_SECONDS: Final = 3.0
 _SCALE: Final = "half"
-_QUICK_PROGRAMS: Final = ("sieve", "queens", "nbody")
-_QUICK_SCALE: Final = "short"
 
 
-def run(options: argparse.Namespace, programs: Sequence[Program]) -> int:
+def run(kind: Kind, options: argparse.Namespace, programs: Sequence[Program]) -> int:
     """Measure, and print. 0: everything was measured, whether or not targets are met; 1: something failed.
 
-    Raises CommandError if QEMU or everything else is missing.
+    Raises CommandError if what everything needs is missing.
     """
-    missing = qemu_is_missing()
+    missing = kind.missing()
     if missing:
-        raise CommandError(f"bench --system: {missing}; it is in Debian's package qemu-system-mips")
+        raise CommandError(f"bench: {missing}")
     with tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as directory:
-        plan = _plan(options, programs, Path(directory))
-        chosen = options.scenarios or list(SCENARIOS)
-        session = Session([SCENARIOS[key](plan) for key in chosen], 1 if options.quick else options.repeats)
+        plan = _plan(kind, options, programs, Path(directory))
+        scenarios = [kind.scenarios[key](plan) for key in options.scenarios or kind.scenarios]
+        session = Session(kind, scenarios, 1 if options.quick else options.repeats)
         interrupted = _run(session)
     _show(session, options.json)
     if interrupted:
@@ -45,16 +42,18 @@ def run(options: argparse.Namespace, programs: Sequence[Program]) -> int:
     return 1 if session.failures or session.absent else 0
 
 
-def _plan(options: argparse.Namespace, programs: Sequence[Program], directory: Path) -> Plan:
-    if options.quick and options.programs is None:
-        programs = [program for program in programs if program.name in _QUICK_PROGRAMS]
+def _plan(kind: Kind, options: argparse.Namespace, programs: Sequence[Program], directory: Path) -> Plan:
+    usual = kind.quick_programs if options.quick else kind.programs
+    if options.programs is None and usual is not None:
+        programs = [program for program in programs if program.name in usual]
     return Plan(
         guest=GuestFiles(options.dir or default_directory()),
         directory=directory,
         programs=programs,
-        scale=options.scale or (_QUICK_SCALE if options.quick else _SCALE),
+        scale=options.scale or (kind.quick_scale if options.quick else _SCALE),
         idle_seconds=_QUICK_IDLE_SECONDS if options.quick else _IDLE_SECONDS,
         timeout=options.timeout,
+        quick=options.quick,
     )
 
 
