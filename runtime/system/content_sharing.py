@@ -25,8 +25,10 @@ from runtime.system.physical_memory import PhysicalMemory
 
 _LOOKED_AT_TOGETHER: Final = 1024
 """Pages that are digested by one native call."""
-MOST_MATCHES: Final = 1 << 15
+MOST_MATCHES: Final = 1 << 13
 """Of one look; what is beyond that, the next one finds."""
+_BUCKET_SHIFT: Final = 64 - 20
+"""Of a digest, to the number that it begins with."""
 
 Place = tuple[PhysicalMemory, int]
 """A physical page of a virtual machine."""
@@ -80,20 +82,36 @@ class ContentSharing:
             for memory in memories
             for part, seen in zip(memory.ranges, self._seen[memory], strict=True)
         ]
+        may_be_equal = self._may_be_equal(digests for _, _, digests in found)
         flags = self._machine.decoded.flags
         firsts: dict[int, Place] = {}
         for memory, start, digests in found:
             for index, digest in words_in_use(digests):
-                page = _page_of(memory, start + index)
-                if page is not None and flags[page]:  # others become this one, as its code has been decoded
-                    firsts.setdefault(digest, (memory, start + index))
+                if may_be_equal[digest >> _BUCKET_SHIFT] > 1:
+                    page = _page_of(memory, start + index)
+                    if (
+                        page is not None and flags[page]
+                    ):  # others become this one, as its code has been decoded
+                        firsts.setdefault(digest, (memory, start + index))
         for memory, start, digests in found:
             for index, digest in words_in_use(digests):
-                place = memory, start + index
                 if digest in self._joined:
-                    yield Match(place, digest, None)
-                elif (first := firsts.setdefault(digest, place)) != place:
-                    yield Match(place, digest, first)
+                    yield Match((memory, start + index), digest, None)
+                elif may_be_equal[digest >> _BUCKET_SHIFT] > 1:
+                    place = memory, start + index
+                    if (first := firsts.setdefault(digest, place)) != place:
+                        yield Match(place, digest, first)
+
+    def _may_be_equal(self, found: Iterable[ctypes.Array[ctypes.c_uint64]]) -> bytearray:
+        """How many digests begin with each number, as far as two: most pages are like no other, and need not be noted
+        one by one."""
+        counts = bytearray(1 << 64 - _BUCKET_SHIFT)
+        for digests in found:
+            for _, digest in words_in_use(digests):
+                bucket = digest >> _BUCKET_SHIFT
+                if counts[bucket] < 2:
+                    counts[bucket] += 1
+        return counts
 
     def join(self, matches: list[Match], until: int) -> int:
         """Take matches from the end of the list and join them, one at least, until a time in terms of
