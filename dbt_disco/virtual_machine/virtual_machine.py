@@ -243,7 +243,11 @@ class VirtualMachine:
         while self.is_waiting and outcome is None:
             for_timer = self.waits_for_timer
             match = self.vcpu.state.compare_ticks if for_timer else None
-            left = self.surroundings.idle(match, goes_on=for_timer)
+            try:
+                left = self.surroundings.idle(match, goes_on=for_timer)
+            except OutOfMachineMemory as error:  # in a device's callback
+                self._fail(str(error.strerror))
+                return self._outcome
             if left is not None:
                 self.goes_on(left)
             elif self._outcome is None:
@@ -256,31 +260,33 @@ class VirtualMachine:
 
         To be called again when Compare matches, if `waits_for_timer`, or when the vCPU has been asked to stop.
         """
+        if self._outcome is None:
+            try:
+                self._proceed(limit)
+            except OutOfMachineMemory as error:
+                self._fail(str(error.strerror))
+        return self._outcome
+
+    def _proceed(self, limit: int | None) -> None:
         vcpu, surroundings = self.vcpu, self.surroundings
-        if self._outcome is not None:
-            return self._outcome
         if self.is_waiting:
             if vcpu.state.stop_requested:
                 vcpu.state.stop_requested = 0
                 surroundings.run_callbacks()
             if not self._end_wait() or self._outcome is not None:
-                return self._outcome
+                return
         surroundings.plan()
         if limit is not None:
             vcpu.stop_at(min(limit, vcpu.clock_limit))
-        try:
-            stop = self._run()
-            if stop is Stop.WAIT:
-                self._begin_wait()
-            elif stop is Stop.LIMIT:
-                surroundings.run_callbacks()
-            elif stop is Stop.MONITOR_CALL:
-                answer_monitor_call(self)
-            else:
-                self._fail(self._describe(stop))
-        except OutOfMachineMemory as error:
-            self._fail(str(error.strerror))
-        return self._outcome
+        stop = self._run()
+        if stop is Stop.WAIT:
+            self._begin_wait()
+        elif stop is Stop.LIMIT:
+            surroundings.run_callbacks()
+        elif stop is Stop.MONITOR_CALL:
+            answer_monitor_call(self)
+        else:
+            self._fail(self._describe(stop))
 
     def goes_on(self, left: int) -> None:
         """Native code has been entered behind the `wait`, and has returned `left`: `proceed` takes it from there."""

@@ -16,6 +16,7 @@ from dbt_disco.virtual_machine.machine import Machine
 from dbt_disco.virtual_machine.outcome import Ending, Outcome
 from dbt_disco.virtual_machine.running import RunningVirtualMachine
 from dbt_disco.virtual_machine.virtual_machine import TooManyDevices, VirtualMachine
+from runtime.system.machine_memory import OutOfMachineMemory
 from runtime.system.vcpu import SystemVcpu
 from tests.dbt_disco.virtual_machine.bare_programs import (
     ECHO,
@@ -98,6 +99,28 @@ def test_a_device_writes_to_the_running_page(tmp_path: Path, engine: Engine) -> 
     later(write_when_it_is_hot)
     assert guest.run().ending is Ending.POWER_OFF
     assert vcpu.state.gpr[8] > 1000
+    guest.close()
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["run", "proceed"])
+def test_a_device_of_a_waiting_guest_finds_no_memory(tmp_path: Path, runs: bool) -> None:
+    """The virtual machine fails, and says why: it is no error in the monitor."""
+    kernel = written(tmp_path, *ENDLESS["waiting for a device that says nothing"])
+    guest = VirtualMachine(Configuration(kernel, memory_size=MEMORY_SIZE), ScriptedConsole())
+
+    def find_none() -> None:
+        raise OutOfMachineMemory(1024, 1)
+
+    guest.surroundings.call_at(0, find_none)
+    if runs:
+        outcome: Outcome | None = guest.run()
+    else:
+        outcome = None
+        while outcome is None:
+            outcome = guest.proceed()
+            guest.vcpu.request_stop()
+    assert outcome is not None and outcome.ending is Ending.FAILED
+    assert outcome.reason.startswith("the machine's 4 MB are all in use")
     guest.close()
 
 
