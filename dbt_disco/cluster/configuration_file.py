@@ -190,7 +190,7 @@ def _base(table: Table, known: _Machines) -> Configuration:
         initrd=table.file("initrd") if table.has("initrd") else None,
         memory_size=memory_size,
         entropy=table.switch("rng", False),
-        balloon=table.switch("balloon", False),
+        balloon=table.switch("balloon", kernel == DEBIAN),  # whose initramfs has the driver
         cpu=table.choice("cpu", tuple(CPU_MODELS), DEFAULT_CPU),
         count_instructions=table.switch("count_instructions", False),
     )

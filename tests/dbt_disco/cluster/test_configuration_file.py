@@ -256,3 +256,14 @@ def test_what_is_no_toml_at_all(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="not UTF-8"):
         read_cluster(tmp_path / "binary")
+
+
+@pytest.mark.usefixtures("debian")
+@pytest.mark.parametrize(
+    ("kernel", "line", "balloon"),
+    [("debian", "", True), ("debian", "balloon = false", False), ("kernel", "", False)],
+)
+def test_debian_gives_free_memory_back(tmp_path: Path, kernel: str, line: str, balloon: bool) -> None:
+    """Its initramfs has the driver; other kernels get a balloon if asked to."""
+    (member,) = read_cluster(written(tmp_path, f'[vms.a]\nkernel = "{kernel}"\n{line}\n')).members
+    assert member.virtual_machine.balloon is balloon
