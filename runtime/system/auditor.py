@@ -198,8 +198,8 @@ def _regions(machine: MachineMemory, variant: CodeVariant) -> Iterator[str]:
 def _frozen(machine: MachineMemory, memory: PhysicalMemory) -> Iterator[str]:
     """Nobody may store to a frozen page."""
     frozen = set(machine.decoded.frozen_pages())
-    for frame, word in memory.mappings():
-        if word & PMAP_WRITABLE and machine.page_at(word & ~_OFFSET) in frozen:
+    for frame in memory.frames() if frozen else ():
+        if memory.may_store(frame) and memory.machine_page(frame) in frozen:
             yield f"physical page {frame:#x} of {memory.number} is writable, and frozen"
 
 
