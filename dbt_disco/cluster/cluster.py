@@ -168,12 +168,17 @@ class Cluster:
 
     def _start_later(self, member: Member, delay: float | None) -> None:
         if delay is not None and not self._is_closing:
-            timer = threading.Timer(delay, lambda: self.do(self._start_again, member))
+            timer = threading.Timer(delay, self._time_to_start_again, (member,))
             timer.daemon = True
             self._timers[member] = timer
             timer.start()
 
+    def _time_to_start_again(self, member: Member) -> None:
+        """On a timer's thread, which another one for the same member may have replaced: the cluster may be closed."""
+        if not self._is_closing:
+            self.do(self._start_again, member)
+
     def _start_again(self, member: Member) -> None:
-        del self._timers[member]
+        self._timers.pop(member, None)
         if member.state is MemberState.RESTARTING:
             self.start_member(member)
