@@ -78,6 +78,10 @@ class CodeArena:
     def write(self, offset: int, data: bytes | bytearray) -> None:
         ctypes.memmove(self._writable_base + offset, bytes(data), len(data))
 
+    def write_word(self, offset: int, value: int) -> None:
+        """Store 32 bits at a multiple of 4, all at once to whoever runs code that loads them."""
+        ctypes.c_uint32.from_address(self._writable_base + offset).value = value
+
     def close(self) -> None:
         """Unmap everything; no code of the arena may be used afterwards."""
         unmap_memory(self.base, self.capacity)

@@ -35,6 +35,8 @@ LAST_TARGET_OFFSET: Final = ENTRY_SIZE + COUNTER_OFFSET
 HOT_THRESHOLD: Final = 2000
 """Taken branches to an address before it is reported as hot."""
 
+ELSEWHERE_SHIFT: Final = 17
+"""An entry whose regions are all for other pages gets hot again each time this bit of its counter changes."""
 SYSTEM_HOT_THRESHOLD: Final = 200_000
 """The same in virtual machines, whose regions take longer to compile, and of whose code little is ever hot: compiling
 what a boot passes through would cost more than interpreting it."""

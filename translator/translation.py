@@ -9,6 +9,9 @@ from typing import Final, NamedTuple
 PAGES_SYMBOL: Final = "region_pages"
 """Of a table in a virtual machine's region: what the fetch table must hold for its pages."""
 
+ALTERNATIVES_SYMBOL: Final = "region_alternatives"
+"""Of another one: for each entry the offset of the handler that has its turn where they do not."""
+
 
 @dataclass(frozen=True)
 class Mode:

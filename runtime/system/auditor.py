@@ -181,7 +181,8 @@ def _code(machine: MachineMemory, uses: Counter[int]) -> Iterator[str]:
 
 def _regions(machine: MachineMemory, variant: CodeVariant) -> Iterator[str]:
     """The entries that lead to a region are there, and are of its pages."""
-    for entry, region in variant.regions.entered.items():
+    places = ((entry, region) for entry, chain in variant.regions.entered.items() for region in chain)
+    for entry, region in places:
         page = entry - variant.entries_base >> ENTRIES_SHIFT
         if region not in variant.regions.on_page(page):
             yield f"an entry of machine page {page} leads to a region that is not of it"

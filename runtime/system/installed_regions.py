@@ -1,7 +1,8 @@
 """The regions of a variant, installed in the entries of machine pages for all virtual machines that map these.
 
 An entry of a region compares where the virtual machine that comes by has the region's pages with where it was
-installed for: one that has other pages there does the instruction in tier 0.
+installed for. For one that has other pages there, or has the same ones at other virtual addresses, the entry's next
+region has its turn: an entry has a *chain* of them, each made for other pages or addresses.
 
 The code of a region that is dropped may still be run by vCPUs that have entered it, or are about to; it is freed when
 all of them have left native code since.
@@ -10,8 +11,8 @@ all of them have left native code since.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runtime.object_loader import LoadedObject
 from runtime.translations import TranslationCounts
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 
     from runtime.system.code_variant import CodeVariant, Runner
     from runtime.system.decoded_pages import DecodedPages
+    from runtime.system.guest_pages import GuestPages
+
+_LONGEST_CHAIN: Final = 16
+"""Regions that an entry has at most; the first one is dropped for another."""
+
+
+class Place(NamedTuple):
+    """Code as somebody runs it."""
+
+    entry: int
+    """Host address of its entry."""
+    pc: int
+    """Its virtual address."""
 
 
 @dataclass(eq=False)
@@ -30,13 +44,27 @@ class InstalledRegion:
 
     translation: Translation
     loaded: LoadedObject
-    machine_pages: set[int]
-    blocks: list[int]
-    """Host addresses of the entries of its blocks."""
+    pages: dict[int, int]
+    """Virtual page number → machine page that it is for."""
+    blocks: list[Place]
+    """Of its blocks."""
+    entries: dict[int, tuple[int, int]]
+    """Host address of an entry → offsets in the arena: of what enters the region there, and of the word that says what
+    has its turn if the pages are others.
+    """
     counts: TranslationCounts
     """Of the vCPU that has had it installed."""
-    originals: dict[int, int] = field(default_factory=dict)
-    """Host address of an entry → the tier-0 handler offset that the region's entry replaced."""
+
+    @property
+    def machine_pages(self) -> set[int]:
+        """Where its code lies."""
+        return set(self.pages.values())
+
+    def serves(self, pc: int, pages: GuestPages) -> bool:
+        """Whether it is entered at an address, and an address space has all its pages where it was made for."""
+        return pc in self.translation.entries and all(
+            pages.machine_page(number) == page for number, page in self.pages.items()
+        )
 
 
 @dataclass
@@ -58,12 +86,16 @@ class InstalledRegions:
     def __init__(self, variant: CodeVariant, decoded: DecodedPages) -> None:
         self._variant: Final = variant
         self._decoded: Final = decoded
-        self.entered: Final[dict[int, InstalledRegion]] = {}
-        """Host address of a predecoded entry → the region it enters."""
-        self.seeds: Final[set[int]] = set()
-        """Entries that have been asked for, or could not be translated."""
-        self.covered: Final[dict[int, int]] = {}
-        """Entries of blocks within regions → how often they got hot all the same."""
+        self.entered: Final[dict[int, list[InstalledRegion]]] = {}
+        """Host address of a predecoded entry → its chain."""
+        self._originals: Final[dict[int, int]] = {}
+        """The same → the tier-0 handler offset that the chain has replaced."""
+        self.seeds: Final[set[Place]] = set()
+        """What has been asked for, or could not be translated."""
+        self.covered: Final[dict[Place, int]] = {}
+        """Blocks within regions → how often they got hot all the same."""
+        self._elsewhere: Final = variant.native.handlers["execute_elsewhere"]
+        """What has its turn behind the last region of a chain."""
         self.dropped: Final[list[Callable[[], None]]] = []
         """Called when regions have been dropped."""
         self._by_page: Final[dict[int, list[InstalledRegion]]] = {}
@@ -86,17 +118,30 @@ class InstalledRegions:
         """The machine pages that have regions."""
         return list(self._by_page)
 
-    def add(self, region: InstalledRegion, entries: dict[int, int]) -> None:
-        """Enter it through entries that no other region is entered through; host address → offset of its code."""
+    def serves(self, place: Place, pages: GuestPages) -> bool:
+        """Whether a region is entered there, in an address space."""
+        chain = self.entered.get(place.entry, ())
+        return any(region.serves(place.pc, pages) for region in chain)
+
+    def add(self, region: InstalledRegion) -> None:
+        """Enter it through its entries, behind the regions that are entered there already."""
         self.count += 1
+        for entry in region.entries:
+            while len(self.entered.get(entry, ())) >= _LONGEST_CHAIN:
+                self._drop(self.entered[entry][0])
         for page in region.machine_pages:
             self._by_page.setdefault(page, []).append(region)
             self._decoded.note_regions(page)
-        for entry, offset in entries.items():
-            handler = ctypes.c_uint32.from_address(entry)
-            self.entered[entry] = region
-            region.originals[entry] = handler.value
-            handler.value = offset
+        for entry, (offset, _) in region.entries.items():
+            self._lead_on(region, entry, self._elsewhere)
+            chain = self.entered.setdefault(entry, [])
+            if chain:
+                self._lead_on(chain[-1], entry, offset)
+            else:
+                handler = ctypes.c_uint32.from_address(entry)
+                self._originals[entry] = handler.value
+                handler.value = offset
+            chain.append(region)
         for block in region.blocks:
             self.covered.setdefault(block, 0)
 
@@ -107,12 +152,11 @@ class InstalledRegions:
             self._drop(region)
         first = self._variant.entries(page)
         past = first + 0x4000
-        self.seeds.difference_update([entry for entry in self.seeds if first <= entry < past])
+        self.seeds.difference_update([place for place in self.seeds if first <= place.entry < past])
 
     def drop_entered(self, entry: int) -> None:
-        """The region that an entry leads to, if any."""
-        region = self.entered.get(entry)
-        if region is not None:
+        """The regions that an entry leads to."""
+        for region in list(self.entered.get(entry, ())):
             self._drop(region)
 
     def drop_all(self) -> None:
@@ -130,17 +174,35 @@ class InstalledRegions:
             if not regions:
                 del self._by_page[page]
             self._decoded.note_regions(page)
-        for entry, handler in region.originals.items():
-            del self.entered[entry]
-            ctypes.c_uint32.from_address(entry).value = handler
-            self._variant.cool(entry)
-        for entry in region.blocks:
-            self.covered.pop(entry, None)
-            self.seeds.discard(entry)
+        for entry in region.entries:
+            self._leave_chain(region, entry)
+        for block in region.blocks:
+            self.covered.pop(block, None)
+            self.seeds.discard(block)
         for tell in self.dropped:
             tell()
         region.counts.code_bytes -= region.loaded.size
         self._retire(region.loaded)
+
+    def _leave_chain(self, region: InstalledRegion, entry: int) -> None:
+        chain = self.entered[entry]
+        at = chain.index(region)
+        following = chain[at + 1].entries[entry][0] if at + 1 < len(chain) else None
+        chain.remove(region)
+        if at:
+            self._lead_on(chain[at - 1], entry, self._elsewhere if following is None else following)
+            return
+        handler = ctypes.c_uint32.from_address(entry)
+        if following is None:
+            del self.entered[entry]
+            handler.value = self._originals.pop(entry)
+            self._variant.cool(entry)
+        else:
+            handler.value = following
+
+    def _lead_on(self, region: InstalledRegion, entry: int, offset: int) -> None:
+        """Say what has its turn at an entry where a region does not serve."""
+        self._variant.native.arena.write_word(region.entries[entry][1], offset)
 
     # Code memory.
 

@@ -14,9 +14,9 @@ from runtime.disk_cache import DiskCache
 from runtime.object_loader import LoadedObject, ObjectError, load_object
 from runtime.shared_compile_service import SharedCompileService
 from runtime.system.guest_pages import GuestPages
-from runtime.system.installed_regions import InstalledRegion, InstalledRegions
+from runtime.system.installed_regions import InstalledRegion, InstalledRegions, Place
 from runtime.translations import TranslationCounts
-from translator.translation import PAGES_SYMBOL, Translation
+from translator.translation import ALTERNATIVES_SYMBOL, PAGES_SYMBOL, Translation
 from translator.worker_messages import Extent
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class SystemTranslations:
         """Another virtual machine may ask for it."""
         entry = pages.entry(seed)
         if entry is not None:
-            pages.variant.regions.seeds.discard(entry)
+            pages.variant.regions.seeds.discard(Place(entry, seed))
             pages.variant.cool(entry)
 
     def _forget_covered(self) -> None:
@@ -150,18 +150,21 @@ class SystemTranslations:
     def _wanted(self, seed: int, pages: GuestPages) -> Extent | None:
         """What to translate at an address that has got hot, if anything; its entry is noted as asked for."""
         entry, regions = pages.entry(seed), pages.variant.regions
-        if entry is None or entry in regions.entered or entry in regions.seeds or seed in self._requested:
+        if entry is None or seed in self._requested:
+            return None
+        place = Place(entry, seed)
+        if place in regions.seeds or regions.serves(place, pages):
             return None
         decoded = self.vcpu.memory.machine.decoded
         if decoded.times_data(pages.machine_pages[seed >> MACHINE_PAGE_SHIFT]) >= _UNSTEADY:
             return None
-        times = regions.covered.get(entry)
+        times = regions.covered.get(place)
         if times is not None and times < _COVERED_PATIENCE and not self._translates_all:
             # It lies within a region, which control should soon reach by an entry: see whether it gets hot again.
-            regions.covered[entry] = times + 1
+            regions.covered[place] = times + 1
             pages.variant.cool(entry)
             return None
-        regions.seeds.add(entry)
+        regions.seeds.add(place)
         return Extent.PROFILED if times is None else Extent.GLUE
 
     def install_ready(self) -> None:
@@ -181,16 +184,17 @@ class SystemTranslations:
         entry, regions = pages.entry(seed), pages.variant.regions
         if entry is None:
             return
+        place = Place(entry, seed)
         if translation is None:
             with self._lock:
-                if entry in regions.covered and not self._translates_all:
+                if place in regions.covered and not self._translates_all:
                     # It was left out for that; it may get hot all the same.
-                    regions.seeds.discard(entry)
+                    regions.seeds.discard(place)
                     pages.variant.cool(entry)
         elif not self._install(translation, pages):
             self.counts.outdated += 1
             with self._lock:
-                regions.seeds.discard(entry)
+                regions.seeds.discard(place)
 
     def _compile_client(self) -> CompileClient:
         if self._client is None:
@@ -262,24 +266,24 @@ class SystemTranslations:
         if self._forget_covered not in variant.regions.dropped:
             variant.regions.dropped.append(self._forget_covered)
         fetch_slots = b""
-        machine_pages = set()
+        where: dict[int, int] = {}
         for number in _page_numbers(translation):
             page = pages.machine_page(number)
             assert page is not None
-            machine_pages.add(page)
+            where[number] = page
             slot = variant.entries(page) - (number << MACHINE_PAGE_SHIFT + 2)
             fetch_slots += (slot & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")
         native.arena.write(loaded.symbols[PAGES_SYMBOL], fetch_slots)
-        blocks = [entry for pc in translation.blocks if (entry := pages.entry(pc)) is not None]
-        entries: dict[int, int] = {}
-        for pc, symbol in translation.entries.items():
+        blocks = [Place(entry, pc) for pc in translation.blocks if (entry := pages.entry(pc)) is not None]
+        entries: dict[int, tuple[int, int]] = {}
+        for number, (pc, symbol) in enumerate(translation.entries.items()):
             entry = pages.entry(pc)
-            if entry is not None and entry not in variant.regions.entered:
+            if entry is not None and not variant.regions.serves(Place(entry, pc), pages):
                 if not ctypes.c_uint32.from_address(entry).value:
                     self.vcpu.decode_entry(entry, variant)
-                entries[entry] = loaded.symbols[symbol]
-        region = InstalledRegion(translation, loaded, machine_pages, blocks, self.counts)
-        variant.regions.add(region, entries)
+                alternative = loaded.symbols[ALTERNATIVES_SYMBOL] + 4 * number
+                entries[entry] = loaded.symbols[symbol], alternative
+        variant.regions.add(InstalledRegion(translation, loaded, where, blocks, entries, self.counts))
 
     def _is_current(self, translation: Translation, pages: GuestPages) -> bool:
         """Whether this virtual machine has the code mapped, so that nobody else stores to it."""

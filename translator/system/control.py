@@ -16,6 +16,7 @@ from translator.predecode import (
     COUNTER_OFFSET,
     DECODE_CACHE_BITS,
     DECODE_HASH_MULTIPLIER,
+    ELSEWHERE_SHIFT,
     ENTRY_SIZE,
     IMMEDIATE_OFFSET,
     OPERANDS_OFFSET,
@@ -47,7 +48,7 @@ def control_ir(big_endian: bool) -> str:
     parts += [_look_at_events(in_slot) for in_slot in (False, True)]
     parts += [_go_to_address(), _go_to_slot(), _jump_entry(), _page_end(), _reconsider(), _resume()]
     parts += [_leave_region(name, routine) for name, routine in _REGION_EXITS.items()]
-    parts.append(_execute_in_tier_0(big_endian))
+    parts += [_execute_in_tier_0(big_endian), _execute_elsewhere()]
     parts += [_store_alone(), _stored(), _undecoded(big_endian)]
     return "\n".join(parts)
 
@@ -290,6 +291,23 @@ def _execute_in_tier_0(big_endian: bool) -> str:
             _execute(r, r.load(record, 32))
     r.tail_call("leave_at_entry_undecoded")
     return r.routine("execute_in_tier_0", "nounwind noinline")
+
+
+def _execute_elsewhere() -> str:
+    """Execute an entry that has regions, all of them for other pages than this vCPU has there; now and then it is hot.
+
+    Its counter has passed the threshold for those regions already. It grows by two where the branch that led here has
+    counted as well.
+    """
+    r = Routine()
+    counter = r.integer("%entry") + COUNTER_OFFSET
+    count = r.load(counter, 32) + 1
+    r.store(counter, count)
+    with r.when((count & (1 << ELSEWHERE_SHIFT) - 1).lt_unsigned(2) & (is_delay_slot(r) ^ 1), unlikely=True):
+        r.write("hot_target", address_of_entry(r, "%entry"))
+        r.tail_call("leave_at_entry_hot")
+    r.tail_call("execute_in_tier_0")
+    return r.routine("execute_elsewhere", "nounwind noinline")
 
 
 def _store_alone() -> str:

@@ -3,7 +3,8 @@
 A region is made for the virtual addresses of its code, but stands in the entries of machine pages, which may be
 mapped anywhere, by several virtual machines. So each entry compares the page it is entered through, and the region's
 other pages, with `region_pages`: what the fetch table has to hold, written by the run time when the region is
-installed. If they differ, the instruction is done in tier 0.
+installed. If they differ, the entry's next region has its turn, as `region_alternatives` say: one page of a library is
+at as many virtual addresses as processes have it mapped. Behind the last one is `execute_elsewhere`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from translator.system.region_cpu import SystemRegionCpu
 from translator.system.remembered_pages import RememberedPages
 from translator.system.stack_frame import STACK_POINTER, StackFrame
 from translator.system.views import PAGE_SHIFT, TABLE_SHIFT
-from translator.translation import PAGES_SYMBOL
+from translator.translation import ALTERNATIVES_SYMBOL, PAGES_SYMBOL
 
 IN_SLOT = 1
 """Added to the address of an instruction in a delay slot, which the exit routines get."""
@@ -45,7 +46,6 @@ class SystemRegionEmitter(RegionEmitter):
         "leave_region_exception",
         "leave_region_limit",
         "leave_region_fpu_mode",
-        "execute_in_tier_0",
     )
     cpu: SystemRegionCpu
 
@@ -64,6 +64,8 @@ class SystemRegionEmitter(RegionEmitter):
         ir = super().emit()
         count = len(region_pages(self.region))
         ir.text += f"\n@{PAGES_SYMBOL} = dso_local global [{count} x i64] zeroinitializer\n"
+        alternatives = f"[{len(ir.entries)} x i32] zeroinitializer"
+        ir.text += f"@{ALTERNATIVES_SYMBOL} = dso_local global {alternatives}\n"
         return ir
 
     def entry_thunk(self, pc: int, symbol: str, region: str, index: int) -> str:
@@ -98,7 +100,11 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
 enter:
 {enter_region(region, index)}
 elsewhere:
-  musttail call {CONVENTION} void @execute_in_tier_0({arguments})
+  %alternative.at = getelementptr i32, ptr @{ALTERNATIVES_SYMBOL}, i64 {index}
+  %alternative = load atomic i32, ptr %alternative.at monotonic, align 4
+  %alternative.distance = zext i32 %alternative to i64
+  %alternative.handler = getelementptr i8, ptr %handlers, i64 %alternative.distance
+  musttail call {CONVENTION} void %alternative.handler({arguments})
   ret void
 }}"""
 
