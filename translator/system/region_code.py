@@ -6,7 +6,9 @@ from translator.dataflow import dataflow
 from translator.decode import Instruction, decode_privileged
 from translator.encoding import ENCODINGS
 
-_LEFT_TO_TIER_0 = frozenset({"mfc0.count", "mfc0.cause", "mfc0.random", "hypcall", "wait", "eret"})
+_LEFT_TO_TIER_0 = frozenset(
+    {"mfc0.count", "rdhwr.cc", "mfc0.cause", "mfc0.random", "hypcall", "wait", "eret"}
+)
 
 
 def decode_in_region(word: int) -> Instruction | None:
@@ -18,6 +20,6 @@ def decode_in_region(word: int) -> Instruction | None:
 def is_part_of_regions(mnemonic: str) -> bool:
     """Whether regions can contain the instruction."""
     encoding = ENCODINGS[mnemonic]
-    if not encoding.privileged:
-        return True
-    return mnemonic not in _LEFT_TO_TIER_0 and not dataflow(encoding).changes_system
+    if mnemonic in _LEFT_TO_TIER_0:
+        return False
+    return not encoding.privileged or not dataflow(encoding).changes_system

@@ -169,5 +169,8 @@ class SystemRegionCpu(RegionCpu):
         """Nothing is known about coprocessors where control may have come another way."""
         self._usable = set()
 
+    def read_count(self) -> Any:
+        raise AssertionError("left to tier 0: Count is not what user programs have for it")
+
     def call_monitor(self) -> Any:
         raise AssertionError("left to tier 0")
