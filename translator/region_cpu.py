@@ -34,6 +34,9 @@ class RegionOperands:
 class Leaving(Protocol):
     """What the region emitter does for an instruction that may leave the region in its middle."""
 
+    def guest_address(self, pc: int) -> IrValue:
+        """What the guest takes the address `pc` of the region's code to be."""
+
     def note_access(self) -> None:
         """A memory access follows."""
 
@@ -224,7 +227,7 @@ class RegionCpu(NativeCpu):
 
     @property
     def pc(self) -> IrValue:
-        return self.constant(self.instruction_address)
+        return self._leaving.guest_address(self.instruction_address)
 
     def read(self, field: str) -> IrValue:
         return self.get(variables.scalar(field, SCALAR_WIDTH[field]))

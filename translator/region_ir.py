@@ -38,6 +38,8 @@ class RegionIr:
     """Guest address → symbol."""
     access_points: list[AccessPoint]
     """By the number that each stores in `access_point` before it."""
+    is_movable: bool = False
+    """See `Translation`."""
 
 
 def emit_region(region: Region, mode: Mode, source_lines: bool = False) -> RegionIr:
@@ -157,6 +159,16 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
         """What the function's definition says of its debug information."""
         return self.source_lines.scope if self.source_lines else ""
 
+    # Addresses of code.
+
+    def guest_address(self, pc: int) -> IrValue:
+        """What the guest takes the address `pc` of the region's code to be."""
+        return self.builder.constant(pc, 32)
+
+    def code_address(self, guest_address: IrValue) -> IrValue:
+        """The reverse."""
+        return guest_address
+
     # Blocks.
 
     def emit_block(self, block: Block) -> None:
@@ -244,7 +256,8 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
         elsewhere = self.builder.label("elsewhere")
         labels = {pc: self.edge_label(pc) for pc in known if pc in self.region.blocks}
         cases = " ".join(f"i32 {pc}, label %{label}" for pc, label in labels.items())
-        self.builder.emit(f"switch i32 {target.name}, label %{elsewhere} [ {cases} ]")
+        address = self.code_address(target)
+        self.builder.emit(f"switch i32 {address.name}, label %{elsewhere} [ {cases} ]")
         for pc, label in labels.items():
             self.finish_edge(label, pc)
         self.builder.block(elsewhere)
@@ -370,10 +383,10 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
         """Where control goes after the delay slot being emitted."""
         if self.cpu.target is not None:
             return self.cpu.target
-        target = self.builder.constant(self.block.branch_target or 0, 32)
+        target = self.guest_address(self.block.branch_target or 0)
         if self.cpu.condition is None:
             return target
-        return self.cpu.condition.select(target, self.builder.constant(self.block.end, 32))
+        return self.cpu.condition.select(target, self.guest_address(self.block.end))
 
     def defer(self, produce: Callable[[], list[str]]) -> None:
         self.deferred.append((len(self.builder.lines), self.builder.suffix, produce))
@@ -455,9 +468,7 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
         lines += [f"  {slot} = alloca i64" for slot in ("%clock", *EXIT_SLOTS)]
         for variable in self.cpu.used:
             lines += load_from_state(self.builder, variable)
-        lines.append("  %entry.position = ptrtoint ptr %entry to i64")
-        lines.append("  %entry.clock = add i64 %entry.position, %bias")
-        lines.append("  store i64 %entry.clock, ptr %clock")
+        lines += [*self.arguments(), "  store i64 %entry.clock, ptr %clock"]
         if self.mode.precise:
             lines.append(f"  %clock.at = getelementptr i8, ptr %state, i64 {_offset('clock')}")
             lines.append("  store volatile i64 %entry.clock, ptr %clock.at")
@@ -471,6 +482,13 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
         lines.append(f"  switch i64 %entry.number, label %{_label(first)} [ {cases} ]")
         return lines
 
+    def arguments(self) -> list[str]:
+        """Lines that take from the arguments what an entry hands over; %entry.clock, first of all."""
+        return [
+            "  %entry.position = ptrtoint ptr %entry to i64",
+            "  %entry.clock = add i64 %entry.position, %bias",
+        ]
+
     def enter(self) -> None:
         """What is to be done when the variables have been loaded."""
         self.count_stay(IrValue(self.builder, "%entry.clock", 64), "sub")
@@ -481,11 +499,12 @@ _ATTRIBUTES = "nounwind noimplicitfloat"
 a realigned stack."""
 
 
-def enter_region(region: str, index: int) -> str:
-    """Lines that enter a region at entry number `index`."""
+def enter_region(region: str, index: int, entry: str = "%entry", bias: str = "%bias") -> str:
+    """Lines that enter a region at entry number `index`; it gets the arguments `entry` and `bias`."""
+    arguments = f"ptr %state, ptr %memory, ptr %handlers, ptr {entry}, ptr %number, i64 {bias}"
     return f"""\
   %number = inttoptr i64 {index} to ptr
-  musttail call {CONVENTION} void @{region}(ptr %state, ptr %memory, ptr %handlers, ptr %entry, ptr %number, i64 %bias)
+  musttail call {CONVENTION} void @{region}({arguments})
   ret void"""
 
 

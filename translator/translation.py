@@ -74,6 +74,15 @@ class Translation:
     precise: bool
     access_points: bytes
     """Marshalled; see `AccessPoint`. Only needed when an access faults."""
+    is_movable: bool = False
+    """Whether it serves wherever the guest has its pages, as long as they keep their distances."""
+
+    def displacement(self, pc: int, here: int) -> int | None:
+        """How far the code is from where it was translated, a multiple of the page size, if what was at `pc` is `here`.
+
+        None: it does not serve there.
+        """
+        return here - pc if self.is_movable or here == pc else None
 
     def contains(self, pc: int) -> bool:
         """Whether the instruction at guest address `pc` is among what it translates."""

@@ -112,6 +112,7 @@ def make_translation(
         mode=mode.key(),
         precise=precise,
         access_points=marshal.dumps([tuple(point) for point in ir.access_points]),
+        is_movable=ir.is_movable,
     )
 
 

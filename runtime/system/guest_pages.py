@@ -6,6 +6,7 @@ import ctypes
 from typing import TYPE_CHECKING, Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
+from runtime.system.installed_regions import Place
 from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, HANDLER_OFFSET
 from translator.state import Access
 from translator.system.views import (
@@ -17,8 +18,10 @@ from translator.system.views import (
 )
 
 if TYPE_CHECKING:
+    from runtime.system.code_variant import CodeVariant
     from runtime.system.translations import SystemTranslations
 
+_PAGES: Final = 1 << 32 - MACHINE_PAGE_SHIFT
 _PAGE_ENTRIES: Final = MACHINE_PAGE_SIZE // 4 * ENTRY_SIZE
 _KERNEL_PAGES: Final = 0x8_0000
 _FIXED_SEGMENTS: Final = 2
@@ -70,10 +73,11 @@ class GuestPages:
 
     def entry(self, pc: int) -> int | None:
         """Host address of the predecoded entry of a virtual address."""
-        page = self.machine_page(pc >> MACHINE_PAGE_SHIFT)
-        if page is None:
-            return None
-        return self.variant.entries(page) + 4 * (pc & MACHINE_PAGE_SIZE - 1)
+        return self.moved(0).entry(pc)
+
+    def moved(self, displacement: int) -> MovedPages:
+        """The same as if all of it was so far below."""
+        return MovedPages(self, displacement)
 
     # For the compile worker: see `compile_client.GuestCode`.
 
@@ -104,3 +108,34 @@ class GuestPages:
     def heat(self, pc: int) -> int:
         entry = self.entry(pc)
         return 0 if entry is None else ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value
+
+
+class MovedPages:
+    """Guest code by where it was when it was translated, rather than where it is."""
+
+    def __init__(self, pages: GuestPages, displacement: int) -> None:
+        """`displacement`: how far it has moved since; a multiple of the page size."""
+        self.now: Final = pages
+        """As it is."""
+        self._displacement = displacement
+
+    @property
+    def variant(self) -> CodeVariant:
+        return self.now.variant
+
+    def machine_page(self, number: int) -> int | None:
+        """The machine page whose code runs where virtual page `number` has got."""
+        here = number + (self._displacement >> MACHINE_PAGE_SHIFT)
+        return self.now.machine_page(here) if 0 <= here < _PAGES else None
+
+    def entry(self, pc: int) -> int | None:
+        """Host address of the predecoded entry of what was at a virtual address."""
+        page = self.machine_page(pc >> MACHINE_PAGE_SHIFT)
+        if page is None:
+            return None
+        return self.now.variant.entries(page) + 4 * (pc & MACHINE_PAGE_SIZE - 1)
+
+    def place(self, pc: int) -> Place | None:
+        """Where somebody runs it."""
+        entry = self.entry(pc)
+        return None if entry is None else Place(entry, pc + self._displacement)

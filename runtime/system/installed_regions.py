@@ -1,8 +1,8 @@
 """The regions of a variant, installed in the entries of machine pages for all virtual machines that map these.
 
 An entry of a region compares where the virtual machine that comes by has the region's pages with where it was
-installed for. For one that has other pages there, or has the same ones at other virtual addresses, the entry's next
-region has its turn: an entry has a *chain* of them, each made for other pages or addresses.
+installed for. For one that has other pages there, or has the same ones at other virtual addresses (at other distances
+from each other, if the region is movable), the entry's next region has its turn: an entry has a *chain* of them.
 
 The code of a region that is dropped may still be run by vCPUs that have entered it, or are about to; it is freed when
 all of them have left native code since.
@@ -29,13 +29,28 @@ _LONGEST_CHAIN: Final = 16
 """Regions that an entry has at most; the first one is dropped for another."""
 
 
+ANYWHERE: Final = -1
+"""The virtual address of code that is taken for the same at all addresses."""
+
+
 class Place(NamedTuple):
     """Code as somebody runs it."""
 
     entry: int
     """Host address of its entry."""
     pc: int
-    """Its virtual address."""
+    """Its virtual address, or ANYWHERE."""
+
+
+class RegionEntry(NamedTuple):
+    """Where a region is entered."""
+
+    pc: int
+    """The virtual address for which it was translated."""
+    offset: int
+    """In the arena: of what enters the region."""
+    alternative: int
+    """In the arena: of the word that says what has its turn if the pages are others."""
 
 
 @dataclass(eq=False)
@@ -45,13 +60,11 @@ class InstalledRegion:
     translation: Translation
     loaded: LoadedObject
     pages: dict[int, int]
-    """Virtual page number → machine page that it is for."""
+    """Virtual page number, where it was translated, → machine page that it is for."""
     blocks: list[Place]
     """Of its blocks."""
-    entries: dict[int, tuple[int, int]]
-    """Host address of an entry → offsets in the arena: of what enters the region there, and of the word that says what
-    has its turn if the pages are others.
-    """
+    entries: dict[int, RegionEntry]
+    """By the host addresses of predecoded entries."""
     counts: TranslationCounts
     """Of the vCPU that has had it installed."""
 
@@ -60,11 +73,13 @@ class InstalledRegion:
         """Where its code lies."""
         return set(self.pages.values())
 
-    def serves(self, pc: int, pages: GuestPages) -> bool:
-        """Whether it is entered at an address, and an address space has all its pages where it was made for."""
-        return pc in self.translation.entries and all(
-            pages.machine_page(number) == page for number, page in self.pages.items()
-        )
+    def serves(self, place: Place, pages: GuestPages) -> bool:
+        """Whether it is entered there, and an address space has all its pages where it was made for."""
+        displacement = self.translation.displacement(self.entries[place.entry].pc, place.pc)
+        if displacement is None:
+            return False
+        moved = pages.moved(displacement)
+        return all(moved.machine_page(number) == page for number, page in self.pages.items())
 
 
 @dataclass
@@ -90,8 +105,8 @@ class InstalledRegions:
         """Host address of a predecoded entry → its chain."""
         self._originals: Final[dict[int, int]] = {}
         """The same → the tier-0 handler offset that the chain has replaced."""
-        self.seeds: Final[set[Place]] = set()
-        """What has been asked for, or could not be translated."""
+        self._asked_for: Final[dict[int, set[int]]] = {}
+        """Host address of an entry → the virtual addresses at which it has been asked for, or cannot be translated."""
         self.covered: Final[dict[Place, int]] = {}
         """Blocks within regions → how often they got hot all the same."""
         self._elsewhere: Final = variant.native.handlers["execute_elsewhere"]
@@ -121,7 +136,27 @@ class InstalledRegions:
     def serves(self, place: Place, pages: GuestPages) -> bool:
         """Whether a region is entered there, in an address space."""
         chain = self.entered.get(place.entry, ())
-        return any(region.serves(place.pc, pages) for region in chain)
+        return any(region.serves(place, pages) for region in chain)
+
+    def is_asked_for(self, place: Place) -> bool:
+        """Whether a region has been asked for there, and is under way, or cannot be had."""
+        return place.pc in self._asked_for.get(place.entry, ())
+
+    def note_request(self, place: Place) -> None:
+        """A region has been asked for, or cannot be had."""
+        self._asked_for.setdefault(place.entry, set()).add(place.pc)
+
+    def note_answer(self, place: Place) -> None:
+        """Nothing is under way any more; if it is wanted still, it may be asked for again."""
+        if place.pc == ANYWHERE:
+            self._asked_for.pop(place.entry, None)
+        elif place.entry in self._asked_for:
+            self._asked_for[place.entry].discard(place.pc)
+
+    def covering(self, place: Place) -> Place | None:
+        """What a block within a region is noted as in `covered`, if it is in one."""
+        anywhere = Place(place.entry, ANYWHERE)
+        return anywhere if anywhere in self.covered else place if place in self.covered else None
 
     def add(self, region: InstalledRegion) -> None:
         """Enter it through its entries, behind the regions that are entered there already."""
@@ -132,15 +167,15 @@ class InstalledRegions:
         for page in region.machine_pages:
             self._by_page.setdefault(page, []).append(region)
             self._decoded.note_regions(page)
-        for entry, (offset, _) in region.entries.items():
+        for entry, at in region.entries.items():
             self._lead_on(region, entry, self._elsewhere)
             chain = self.entered.setdefault(entry, [])
             if chain:
-                self._lead_on(chain[-1], entry, offset)
+                self._lead_on(chain[-1], entry, at.offset)
             else:
                 handler = ctypes.c_uint32.from_address(entry)
                 self._originals[entry] = handler.value
-                handler.value = offset
+                handler.value = at.offset
             chain.append(region)
         for block in region.blocks:
             self.covered.setdefault(block, 0)
@@ -152,7 +187,8 @@ class InstalledRegions:
             self._drop(region)
         first = self._variant.entries(page)
         past = first + 0x4000
-        self.seeds.difference_update([place for place in self.seeds if first <= place.entry < past])
+        for entry in [entry for entry in self._asked_for if first <= entry < past]:
+            del self._asked_for[entry]
 
     def drop_entered(self, entry: int) -> None:
         """The regions that an entry leads to."""
@@ -164,7 +200,7 @@ class InstalledRegions:
         for page in self.pages():
             for region in list(self.on_page(page)):
                 self._drop(region)
-        self.seeds.clear()
+        self._asked_for.clear()
 
     def _drop(self, region: InstalledRegion) -> None:
         self.count -= 1
@@ -178,7 +214,7 @@ class InstalledRegions:
             self._leave_chain(region, entry)
         for block in region.blocks:
             self.covered.pop(block, None)
-            self.seeds.discard(block)
+            self.note_answer(block)
         for tell in self.dropped:
             tell()
         region.counts.code_bytes -= region.loaded.size
@@ -187,7 +223,7 @@ class InstalledRegions:
     def _leave_chain(self, region: InstalledRegion, entry: int) -> None:
         chain = self.entered[entry]
         at = chain.index(region)
-        following = chain[at + 1].entries[entry][0] if at + 1 < len(chain) else None
+        following = chain[at + 1].entries[entry].offset if at + 1 < len(chain) else None
         chain.remove(region)
         if at:
             self._lead_on(chain[at - 1], entry, self._elsewhere if following is None else following)
@@ -202,7 +238,7 @@ class InstalledRegions:
 
     def _lead_on(self, region: InstalledRegion, entry: int, offset: int) -> None:
         """Say what has its turn at an entry where a region does not serve."""
-        self._variant.native.arena.write_word(region.entries[entry][1], offset)
+        self._variant.native.arena.write_word(region.entries[entry].alternative, offset)
 
     # Code memory.
 

@@ -13,9 +13,16 @@ from runtime.code_arena import CodeArenaFull
 from runtime.disk_cache import DiskCache
 from runtime.object_loader import LoadedObject, ObjectError, load_object
 from runtime.shared_compile_service import SharedCompileService
-from runtime.system.guest_pages import GuestPages
-from runtime.system.installed_regions import InstalledRegion, InstalledRegions, Place
+from runtime.system.guest_pages import GuestPages, MovedPages
+from runtime.system.installed_regions import (
+    ANYWHERE,
+    InstalledRegion,
+    InstalledRegions,
+    Place,
+    RegionEntry,
+)
 from runtime.translations import TranslationCounts
+from translator.system.views import KERNEL_ADDRESSES
 from translator.translation import ALTERNATIVES_SYMBOL, PAGES_SYMBOL, Translation
 from translator.worker_messages import Extent
 
@@ -95,7 +102,7 @@ class SystemTranslations:
         """Another virtual machine may ask for it."""
         entry = pages.entry(seed)
         if entry is not None:
-            pages.variant.regions.seeds.discard(Place(entry, seed))
+            pages.variant.regions.note_answer(Place(entry, seed))
             pages.variant.cool(entry)
 
     def _forget_covered(self) -> None:
@@ -136,7 +143,7 @@ class SystemTranslations:
         if not self._unfinished:
             self._begin(name)
         cached = self._known(name)
-        if cached is not None and self._install(cached, pages):
+        if cached is not None and self._install(cached, seed, pages):
             self.counts.from_cache += 1
             return
         flags = pages.variant.mode.flags()
@@ -153,19 +160,19 @@ class SystemTranslations:
         if entry is None or seed in self._requested:
             return None
         place = Place(entry, seed)
-        if place in regions.seeds or regions.serves(place, pages):
+        if regions.is_asked_for(place) or regions.serves(place, pages):
             return None
         decoded = self.vcpu.memory.machine.decoded
         if decoded.times_data(pages.machine_pages[seed >> MACHINE_PAGE_SHIFT]) >= _UNSTEADY:
             return None
-        times = regions.covered.get(place)
-        if times is not None and times < _COVERED_PATIENCE and not self._translates_all:
+        covered = regions.covering(place)
+        if covered is not None and regions.covered[covered] < _COVERED_PATIENCE and not self._translates_all:
             # It lies within a region, which control should soon reach by an entry: see whether it gets hot again.
-            regions.covered[place] = times + 1
+            regions.covered[covered] += 1
             pages.variant.cool(entry)
             return None
-        regions.seeds.add(place)
-        return Extent.PROFILED if times is None else Extent.GLUE
+        regions.note_request(place)
+        return Extent.PROFILED if covered is None else Extent.GLUE
 
     def install_ready(self) -> None:
         """Install what has been compiled since the last call."""
@@ -187,14 +194,14 @@ class SystemTranslations:
         place = Place(entry, seed)
         if translation is None:
             with self._lock:
-                if place in regions.covered and not self._translates_all:
+                if regions.covering(place) is not None and not self._translates_all:
                     # It was left out for that; it may get hot all the same.
-                    regions.seeds.discard(place)
+                    regions.note_answer(place)
                     pages.variant.cool(entry)
-        elif not self._install(translation, pages):
+        elif not self._install(translation, seed, pages):
             self.counts.outdated += 1
             with self._lock:
-                regions.seeds.discard(place)
+                regions.note_answer(place)
 
     def _compile_client(self) -> CompileClient:
         if self._client is None:
@@ -212,8 +219,10 @@ class SystemTranslations:
     # What is known already, to other virtual machines of ours or from earlier runs.
 
     def _cache_name(self, seed: int, pages: GuestPages) -> str:
+        """User code may be found at another address next time, in the same place of its page."""
+        place = seed if seed >= KERNEL_ADDRESSES else seed & MACHINE_PAGE_SIZE - 1
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(f"{seed:x} {pages.variant.mode.key()} {self._translates_all} ".encode())
+        digest.update(f"{place:x} {pages.variant.mode.key()} {self._translates_all} ".encode())
         page, offset = pages.machine_page(seed >> MACHINE_PAGE_SHIFT), seed & MACHINE_PAGE_SIZE - 1
         if page is not None:
             size = min(_KEY_CODE, MACHINE_PAGE_SIZE - offset)
@@ -234,19 +243,29 @@ class SystemTranslations:
 
     # Installing.
 
-    def _install(self, translation: Translation, pages: GuestPages) -> bool:
-        """Put a translation to use; False if the guest's code is no longer what it was made from."""
+    def _install(self, translation: Translation, seed: int, pages: GuestPages) -> bool:
+        """Put a translation to use at `seed`; False if the guest's code is no longer what it was made from."""
         with self._lock:
             regions = pages.variant.regions
             regions.free_retired()
-            if translation.mode != pages.variant.mode.key() or not self._is_current(translation, pages):
+            displacement = translation.displacement(translation.seed, seed)
+            if displacement is None or translation.mode != pages.variant.mode.key():
                 return False
+            moved = pages.moved(displacement)
+            if not self._is_current(translation, moved):
+                return False
+            seeded = moved.place(translation.seed)
+            if seeded is not None:
+                regions.note_answer(seeded)
+            places = [place for pc in translation.entries if (place := moved.place(pc)) is not None]
+            if all(regions.serves(place, pages) for place in places):
+                return True  # another virtual machine has been faster
             try:
                 loaded = self._load(translation, regions)
             except (ObjectError, CodeArenaFull) as error:
-                self.failures.append(f"the region at {translation.seed:#x}: {error}")
+                self.failures.append(f"the region at {seed:#x}: {error}")
                 return False
-            self._enter(translation, loaded, pages)
+            self._enter(translation, loaded, moved)
         self.counts.installed += 1
         self.counts.code_bytes += loaded.size
         self.counts.instructions += translation.instructions
@@ -260,7 +279,7 @@ class SystemTranslations:
             regions.drop_all()
             return load_object(translation.object_code, native.arena, native.handlers, False)
 
-    def _enter(self, translation: Translation, loaded: LoadedObject, pages: GuestPages) -> None:
+    def _enter(self, translation: Translation, loaded: LoadedObject, pages: MovedPages) -> None:
         """Have a region entered through the entries of the machine pages that its code lies on."""
         variant, native = pages.variant, self.vcpu.native
         if self._forget_covered not in variant.regions.dropped:
@@ -274,18 +293,20 @@ class SystemTranslations:
             slot = variant.entries(page) - (number << MACHINE_PAGE_SHIFT + 2)
             fetch_slots += (slot & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")
         native.arena.write(loaded.symbols[PAGES_SYMBOL], fetch_slots)
-        blocks = [Place(entry, pc) for pc in translation.blocks if (entry := pages.entry(pc)) is not None]
-        entries: dict[int, tuple[int, int]] = {}
+        blocks = [place for pc in translation.blocks if (place := pages.place(pc)) is not None]
+        if translation.is_movable:
+            blocks = [Place(block.entry, ANYWHERE) for block in blocks]
+        entries: dict[int, RegionEntry] = {}
         for number, (pc, symbol) in enumerate(translation.entries.items()):
-            entry = pages.entry(pc)
-            if entry is not None and not variant.regions.serves(Place(entry, pc), pages):
-                if not ctypes.c_uint32.from_address(entry).value:
-                    self.vcpu.decode_entry(entry, variant)
+            place = pages.place(pc)
+            if place is not None and not variant.regions.serves(place, pages.now):
+                if not ctypes.c_uint32.from_address(place.entry).value:
+                    self.vcpu.decode_entry(place.entry, variant)
                 alternative = loaded.symbols[ALTERNATIVES_SYMBOL] + 4 * number
-                entries[entry] = loaded.symbols[symbol], alternative
+                entries[place.entry] = RegionEntry(pc, loaded.symbols[symbol], alternative)
         variant.regions.add(InstalledRegion(translation, loaded, where, blocks, entries, self.counts))
 
-    def _is_current(self, translation: Translation, pages: GuestPages) -> bool:
+    def _is_current(self, translation: Translation, pages: MovedPages) -> bool:
         """Whether this virtual machine has the code mapped, so that nobody else stores to it."""
         machine = self.vcpu.memory.machine
         for start, code in translation.code:

@@ -15,6 +15,7 @@ from translator.predecode import handler_symbol
 from translator.region import Profile, Region, discover
 from translator.region_ir import emit_region
 from translator.system.handlers import system_handlers_ir
+from translator.system.region_code import decode_in_region
 from translator.translation import Mode
 
 START = 0x40_0000
@@ -36,10 +37,10 @@ def test_user_programs_have_no_handlers_of_privileged_instructions() -> None:
         assert (f"@{handler_symbol(encoding.mnemonic)}(" in ir) is not encoding.privileged, encoding.mnemonic
 
 
-def random_code(chooser: random.Random, length: int = 120) -> list[int]:
+def random_code(chooser: random.Random, length: int = 120, *, jumps: bool = True) -> list[int]:
     """Any instructions, with branches to nearby places and calls and returns among them; no branch in a slot."""
     plain = [e for e in ENCODINGS.values() if e.flow is Flow.NEXT and not e.privileged]
-    branches = [e for e in ENCODINGS.values() if e.flow.has_delay_slot]
+    branches = [e for e in ENCODINGS.values() if e.flow.has_delay_slot and (jumps or e.flow is not Flow.JUMP)]
     words: list[int] = []
     while len(words) < length:
         is_slot = bool(words) and (before := decode(words[-1])) is not None and before.flow.has_delay_slot
@@ -60,23 +61,27 @@ MODES = [
     Mode(wide_fpu=True, count_instructions=True),
     Mode(big_endian=True, precise=True),
     Mode(wide_fpu=True, float_checked=True, precise=True, count_instructions=True),
+    Mode(system=True),
+    Mode(system=True, wide_fpu=True, count_instructions=True),
 ]
 
 
 @pytest.mark.parametrize("mode", MODES, ids=Mode.key)
 @pytest.mark.parametrize("seed", range(6))
 def test_regions_of_random_code_are_valid(mode: Mode, seed: int) -> None:
-    words = random_code(random.Random(seed))
+    words = random_code(random.Random(seed), jumps=seed % 2 == 0)
 
     def word(pc: int) -> int | None:
         index = pc - START >> 2
         return words[index] if 0 <= index < len(words) else None
 
-    region = discover(START, Profile(word, lambda pc: 100, warm=0, max_instructions=400))
+    decoder = decode_in_region if mode.system else decode
+    region = discover(START, Profile(word, lambda pc: 100, warm=0, max_instructions=400, decode=decoder))
     if region is None:
         pytest.skip("the first instruction is a branch whose delay slot cannot be translated")
     ir = emit_region(region, mode)
     assert set(ir.entries) <= set(region.blocks)
+    assert ir.is_movable or not mode.system or seed % 2 == 0
     compile_ir(ir.text, verify=True)
 
 

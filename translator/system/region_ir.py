@@ -1,16 +1,20 @@
 """Regions in system mode: their exits are precise, and lead on by address.
 
-A region is made for the virtual addresses of its code, but stands in the entries of machine pages, which may be
-mapped anywhere, by several virtual machines. So each entry compares the page it is entered through, and the region's
-other pages, with `region_pages`: what the fetch table has to hold, written by the run time when the region is
-installed. If they differ, the entry's next region has its turn, as `region_alternatives` say: one page of a library is
-at as many virtual addresses as processes have it mapped. Behind the last one is `execute_elsewhere`.
+A region stands in the entries of machine pages, which may be mapped anywhere, by several virtual machines. So each
+entry compares the page it is entered through, and the region's other pages, with `region_pages`: what the fetch table
+has to hold, written by the run time when the region is installed. If they differ, the entry's next region has its turn,
+as `region_alternatives` say. Behind the last one is `execute_elsewhere`.
+
+One page of a library is at as many virtual addresses as processes have it mapped. So a region of user code without
+jumps to absolute addresses is *movable*: its entry finds out how far the code is from where it was when it was
+translated, `%displacement`, and the region adds that to every address of code which the guest gets to see.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from translator.encoding import Flow
 from translator.float_ir import FloatChecking
 from translator.float_layout import float_layout
 from translator.ir import IrValue
@@ -25,7 +29,7 @@ from translator.system.coprocessor import needs_coprocessor_1
 from translator.system.region_cpu import SystemRegionCpu
 from translator.system.remembered_pages import RememberedPages
 from translator.system.stack_frame import STACK_POINTER, StackFrame
-from translator.system.views import PAGE_SHIFT, TABLE_SHIFT
+from translator.system.views import KERNEL_ADDRESSES, PAGE_SHIFT, TABLE_SHIFT
 from translator.translation import ALTERNATIVES_SYMBOL, PAGES_SYMBOL
 
 IN_SLOT = 1
@@ -35,6 +39,15 @@ IN_SLOT = 1
 def region_pages(region: Region) -> list[int]:
     """Numbers of the virtual pages that a region's code lies in, as `region_pages` has them."""
     return sorted({pc >> PAGE_SHIFT for pc in region.words()})
+
+
+def is_movable(region: Region) -> bool:
+    """Whether a region is user code that does the same at any address.
+
+    What the kernel runs stays where it is.
+    """
+    instructions = (item for block in region.blocks.values() for item in block.instructions())
+    return all(pc < KERNEL_ADDRESSES and i.flow is not Flow.JUMP for pc, i in instructions)
 
 
 class SystemRegionEmitter(RegionEmitter):
@@ -50,6 +63,7 @@ class SystemRegionEmitter(RegionEmitter):
     cpu: SystemRegionCpu
 
     def make_cpu(self) -> RegionCpu:
+        self.is_movable = is_movable(self.region)
         self.pages = RememberedPages(self.region)
         self.frame = StackFrame(self.builder, self.region)
         return SystemRegionCpu(
@@ -62,6 +76,7 @@ class SystemRegionEmitter(RegionEmitter):
 
     def emit(self) -> RegionIr:
         ir = super().emit()
+        ir.is_movable = self.is_movable
         count = len(region_pages(self.region))
         ir.text += f"\n@{PAGES_SYMBOL} = dso_local global [{count} x i64] zeroinitializer\n"
         alternatives = f"[{len(ir.entries)} x i32] zeroinitializer"
@@ -69,36 +84,41 @@ class SystemRegionEmitter(RegionEmitter):
         return ir
 
     def entry_thunk(self, pc: int, symbol: str, region: str, index: int) -> str:
-        lines = ["  %base.at = getelementptr i8, ptr %state, i64 " + str(OFFSET["entries_base"])]
-        lines.append("  %base = load i64, ptr %base.at")
         own = pc >> PAGE_SHIFT
-        checks = [(own, "%base")]
-        for page in region_pages(self.region):
-            if page != own:
-                offset = (int(Access.FETCH) << TABLE_SHIFT) + (page << 3)
-                lines.append(f"  %slot.at.{page} = getelementptr i8, ptr %memory, i64 {offset}")
-                lines.append(f"  %slot.{page} = load i64, ptr %slot.at.{page}")
-                checks.append((page, f"%slot.{page}"))
-        pages = region_pages(self.region)
+        lines = [
+            f"  %base.at = getelementptr i8, ptr %state, i64 {OFFSET['entries_base']}",
+            "  %base = load i64, ptr %base.at",
+            "  %position = ptrtoint ptr %entry to i64",
+        ]
+        if self.is_movable:
+            # The page it is entered through is where it is by definition.
+            lines += _lines_of_displacement(pc)
+            checks = {page: _lines_of_moved_slot(page) for page in region_pages(self.region) if page != own}
+        else:
+            checks = {page: _lines_of_slot(page) for page in region_pages(self.region) if page != own}
+            checks[own] = [f"  %slot.{own} = add i64 %base, 0"]
         condition = "true"
-        for page, value in checks:
-            at = f"getelementptr (i64, ptr @{PAGES_SYMBOL}, i64 {pages.index(page)})"
-            lines.append(f"  %expected.{page} = load i64, ptr {at}")
-            lines.append(f"  %same.{page} = icmp eq i64 {value}, %expected.{page}")
-            lines.append(f"  %all.{page} = and i1 {condition}, %same.{page}")
+        for page, lines_of_slot in checks.items():
+            lines += [*lines_of_slot, *self._lines_of_check(page, condition)]
             condition = f"%all.{page}"
         if self.mode.count_instructions:
             lines += self._lines_of_limit()
             lines.append(f"  %all = and i1 {condition}, %is.far")
             condition = "%all"
-        lines.append(f"  br i1 {condition}, label %enter, label %elsewhere")
+        lines += [f"  br i1 {condition}, label %enter, label %elsewhere", "enter:"]
+        if self.is_movable:
+            lines += [
+                "  %clock.here = add i64 %position, %bias",
+                "  %moved = inttoptr i64 %displacement to ptr",
+            ]
+            lines.append(enter_region(region, index, "%moved", "%clock.here"))
+        else:
+            lines.append(enter_region(region, index))
         body = "\n".join(lines)
         arguments = "ptr %state, ptr %memory, ptr %handlers, ptr %entry, ptr %next, i64 %bias"
         return f"""\
 define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
 {body}
-enter:
-{enter_region(region, index)}
 elsewhere:
   %alternative.at = getelementptr i32, ptr @{ALTERNATIVES_SYMBOL}, i64 {index}
   %alternative = load atomic i32, ptr %alternative.at monotonic, align 4
@@ -107,6 +127,16 @@ elsewhere:
   musttail call {CONVENTION} void %alternative.handler({arguments})
   ret void
 }}"""
+
+    def _lines_of_check(self, page: int, condition: str) -> list[str]:
+        """%all.PAGE: whether `condition` holds, and the slot of a page is what is expected."""
+        index = region_pages(self.region).index(page)
+        at = f"getelementptr (i64, ptr @{PAGES_SYMBOL}, i64 {index})"
+        return [
+            f"  %expected.{page} = load i64, ptr {at}",
+            f"  %same.{page} = icmp eq i64 %slot.{page}, %expected.{page}",
+            f"  %all.{page} = and i1 {condition}, %same.{page}",
+        ]
 
     def reserve(self) -> int:
         """Nobody looks at the limit but at entries and in cycles: each block is executed once at most in between."""
@@ -117,7 +147,6 @@ elsewhere:
         return [
             f"  %limit.at = getelementptr i8, ptr %state, i64 {OFFSET['limit']}",
             "  %limit = load volatile i64, ptr %limit.at",
-            "  %position = ptrtoint ptr %entry to i64",
             "  %clock = add i64 %position, %bias",
             f"  %reached = add i64 %clock, {self.reserve()}",
             "  %is.far = icmp ult i64 %reached, %limit",
@@ -127,11 +156,31 @@ elsewhere:
         first, *rest = super().prologue()
         return [first, *self.pages.prologue(), *self.frame.slots(), *rest]
 
+    def arguments(self) -> list[str]:
+        if not self.is_movable:
+            return super().arguments()
+        return ["  %entry.clock = add i64 %bias, 0", "  %displacement = ptrtoint ptr %entry to i32"]
+
     def enter(self) -> None:
         super().enter()
         if self.frame.is_used:
             self.cpu.start_block()
             self.frame.find(self.cpu.gpr[STACK_POINTER], self.cpu.grouped.slot)
+
+    # Addresses of code.
+
+    def guest_address(self, pc: int) -> IrValue:
+        return self._moved(super().guest_address(pc))
+
+    def code_address(self, guest_address: IrValue) -> IrValue:
+        return guest_address - self._displacement if self.is_movable else guest_address
+
+    def _moved(self, address: IrValue) -> IrValue:
+        return self._displacement + address if self.is_movable else address
+
+    @property
+    def _displacement(self) -> IrValue:
+        return IrValue(self.builder, "%displacement", 32)
 
     # Blocks.
 
@@ -183,10 +232,44 @@ elsewhere:
         super().leave_to(target, by_address[routine])
 
     def leave_by_register(self, target: IrValue) -> None:
-        self.exits.leave("go_to_address", target, self.clock(), (self.block.start, self.path()))
+        address = self.code_address(target)
+        self.exits.leave("go_to_address", address, self.clock(), (self.block.start, self.path()))
 
     def finish_exit(
         self, routine: str, address: IrValue, clock: IrValue, paths: list[tuple[int, Path]]
     ) -> None:
+        """Exits hand over an address of the region's code, so that those to constant ones need not add anything."""
         self.defer_stores(paths)
-        self.leave_by_address(routine, address, clock)
+        self.leave_by_address(routine, self._moved(address.trunc(32)).zext(64), clock)
+
+
+def _lines_of_displacement(pc: int) -> list[str]:
+    """%displacement: how far the entry that was translated at `pc` is from there now; a multiple of the page size."""
+    return [
+        "  %distance = sub i64 %position, %base",
+        "  %here = lshr i64 %distance, 2",
+        f"  %displacement = sub i64 %here, {pc}",
+        "  %moved.slots = ashr exact i64 %displacement, 9",
+        "  %moved.entries = shl i64 %displacement, 2",
+    ]
+
+
+def _lines_of_slot(page: int) -> list[str]:
+    """%slot.PAGE: what the fetch table has for a page."""
+    offset = (int(Access.FETCH) << TABLE_SHIFT) + (page << 3)
+    return [
+        f"  %slot.at.{page} = getelementptr i8, ptr %memory, i64 {offset}",
+        f"  %slot.{page} = load i64, ptr %slot.at.{page}",
+    ]
+
+
+def _lines_of_moved_slot(page: int) -> list[str]:
+    """The same for the page that is where this one was, as the slot would be if it had not moved."""
+    return [
+        f"  %moved.{page} = add i64 %moved.slots, {page << 3}",
+        f"  %index.{page} = and i64 %moved.{page}, {(1 << 32 - PAGE_SHIFT) - 1 << 3}",
+        f"  %table.at.{page} = getelementptr i8, ptr %memory, i64 {int(Access.FETCH) << TABLE_SHIFT}",
+        f"  %slot.at.{page} = getelementptr i8, ptr %table.at.{page}, i64 %index.{page}",
+        f"  %moved.slot.{page} = load i64, ptr %slot.at.{page}",
+        f"  %slot.{page} = add i64 %moved.slot.{page}, %moved.entries",
+    ]

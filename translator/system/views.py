@@ -12,6 +12,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
+KERNEL_ADDRESSES: Final = 0x8000_0000
+"""From here on, user programs cannot be."""
 PAGE_SHIFT: Final = 12
 SLOT_SHIFT: Final = 3
 TABLE_SHIFT: Final = 20 + SLOT_SHIFT

@@ -36,6 +36,8 @@ CODE = 0x1_0000
 CODE_PAGES = 6
 DATA_PAGES = 6
 _DATA = CODE + 0x1000 * CODE_PAGES
+_COPY_DISTANCE = 0x1_0000
+_COPIES = 100
 _CODE_WORDS = 1024 * CODE_PAGES
 _CLOCK_PER_INSTRUCTION = 16
 _MOST_EXCEPTIONS = 1000
@@ -172,14 +174,18 @@ class KernelGenerator:
         status = mode | 0x3000_0000 * (source.random() < 0.7) | 1 << 26 & source.getrandbits(32)
         status |= (source.random() < 0.9) | source.choice((0x8000, 0xFF00, 0x8300, 0xFC00, 0x1C00))
         ebase = source.choice((0x8000_0000, 0x8000_1000, 0xA000_0000))
-        return source.choice(segments) | self._code_address(), status, source.randrange(4), ebase
+        return self._somewhere_in(segments), status, source.randrange(4), ebase
+
+    def _somewhere_in(self, segments: tuple[int, ...]) -> int:
+        """A virtual address of code."""
+        return self._source.choice(segments) | self._code_address()
 
     def _page_table(self) -> list[int]:
         """The code where it stands, data elsewhere; some pages are missing, read-only, global or other code."""
         table = []
         for number in range(2 * handlers.PAGE_TABLE_PAIRS):
-            frame = number
-            if not CODE >> 12 <= number < _DATA >> 12:
+            frame = self._frame_of_code(number)
+            if frame is None:
                 data = range(_DATA >> 12, (_DATA >> 12) + DATA_PAGES)
                 code = range(CODE >> 12, _DATA >> 12)
                 frame = self._source.choice(data if self._source.random() < 0.7 else code)
@@ -189,6 +195,10 @@ class KernelGenerator:
             if self._source.random() < 0.8:  # mostly G is the same in both
                 table[even + 1] = table[even + 1] & ~1 | table[even] & 1
         return table
+
+    def _frame_of_code(self, number: int) -> int | None:
+        """The code that a virtual page of KUSEG certainly has."""
+        return number if CODE >> 12 <= number < _DATA >> 12 else None
 
     def _interrupts(self, instructions: int) -> list[tuple[int, int]]:
         plan, at = [], 0
@@ -298,7 +308,7 @@ class KernelGenerator:
         self._words.append(self._slot_word())
 
     def _add_register_jump(self) -> None:
-        target = self._source.choice(_SEGMENTS) | self._code_address()
+        target = self._somewhere_in(_SEGMENTS)
         if self._source.random() < 0.03:
             target |= self._source.randrange(4)
         self._load_constant(_VALUE, target)
@@ -341,7 +351,7 @@ class KernelGenerator:
                 | (source.random() < 0.1) << 27
             )
         if name in ("epc", "error_epc"):
-            return source.choice(_SEGMENTS) | self._code_address()
+            return self._somewhere_in(_SEGMENTS)
         if name == "entry_hi":
             return self._address() & 0xFFFF_E000 | source.randrange(4)
         if name in ("entry_lo0", "entry_lo1"):
@@ -435,6 +445,23 @@ class KernelGenerator:
                 return
 
 
-def random_kernel(seed: int, instructions: int) -> Kernel:
-    """The kernel of a seed."""
-    return KernelGenerator(random.Random(seed)).kernel(instructions)
+class MovedKernelGenerator(KernelGenerator):
+    """Its code is at many places in KUSEG, and knows none of them: regions are translated at one, and run at all."""
+
+    def __init__(self, source: random.Random) -> None:
+        super().__init__(source)
+        self._weights[self._add_jump] = 0
+
+    def _somewhere_in(self, segments: tuple[int, ...]) -> int:
+        segment = self._source.choice((0, self._source.choice(segments)))
+        distance = 0 if segment else _COPY_DISTANCE * self._source.randrange(1, _COPIES)
+        return segment + distance + self._code_address()
+
+    def _frame_of_code(self, number: int) -> int | None:
+        return super()._frame_of_code(number % (_COPY_DISTANCE >> 12) + (CODE >> 12))
+
+
+def random_kernel(seed: int, instructions: int, *, moved: bool = False) -> Kernel:
+    """The kernel of a seed; `moved`: of a MovedKernelGenerator."""
+    generator = MovedKernelGenerator if moved else KernelGenerator
+    return generator(random.Random(seed)).kernel(instructions)

@@ -23,6 +23,7 @@ KERNELS: dict[Engine, int] = {"interpreter": 10, "translator": 3}
 INSTRUCTIONS = 4_000
 LONG = 20_000
 MANY = 150
+MOVED = 40
 CPUS = ("24Kf", "24Kf-16", "24Kc")
 
 
@@ -30,9 +31,9 @@ def machine(kernel: Kernel, engine: Engine, seed: int, big_endian: bool) -> Kern
     return KernelMachine(kernel, engine, big_endian=big_endian, cpu=CPUS[seed % len(CPUS)])
 
 
-def check(engine: Engine, seed: int, instructions: int, big_endian: bool) -> int:
+def check(engine: Engine, seed: int, instructions: int, big_endian: bool, *, moved: bool = False) -> int:
     """One kernel, up to where it is lost, if so; the number of instructions executed in regions."""
-    kernel = random_kernel(seed, instructions)
+    kernel = random_kernel(seed, instructions, moved=moved)
     leader = machine(kernel, "reference", seed, big_endian)
     follower = machine(kernel, engine, seed, big_endian)
     try:
@@ -65,8 +66,10 @@ def test_kernels_that_once_failed(seed: int) -> None:
     check("translator", seed, LONG, big_endian=False)
 
 
-def check_many(engine: Engine, seeds: range, instructions: int, big_endian: bool) -> None:
-    translated = sum(check(engine, seed, instructions, big_endian) for seed in seeds)
+def check_many(
+    engine: Engine, seeds: range, instructions: int, big_endian: bool, *, moved: bool = False
+) -> None:
+    translated = sum(check(engine, seed, instructions, big_endian, moved=moved) for seed in seeds)
     least = instructions * len(seeds) // 20 if engine == "translator" else 0
     assert translated >= least
 
@@ -75,6 +78,18 @@ def check_many(engine: Engine, seeds: range, instructions: int, big_endian: bool
 @pytest.mark.parametrize("engine", KERNELS)
 def test_random_kernels(engine: Engine, big_endian: bool, first_seed: int) -> None:
     check_many(engine, range(first_seed, first_seed + KERNELS[engine]), INSTRUCTIONS, big_endian)
+
+
+@pytest.mark.parametrize("big_endian", [False, True], ids=["le", "be"])
+def test_random_kernels_whose_code_is_at_many_addresses(big_endian: bool, first_seed: int) -> None:
+    seeds = range(first_seed, first_seed + KERNELS["translator"])
+    check_many("translator", seeds, INSTRUCTIONS, big_endian, moved=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("big_endian", [False, True], ids=["le", "be"])
+def test_many_random_kernels_whose_code_is_at_many_addresses(big_endian: bool, first_seed: int) -> None:
+    check_many("translator", range(first_seed, first_seed + MOVED), LONG, big_endian, moved=True)
 
 
 @pytest.mark.slow
@@ -88,4 +103,4 @@ def test_many_random_kernels(engine: Engine, big_endian: bool, first_seed: int) 
 def test_random_kernels_soak(soak_seeds: Iterator[int]) -> None:
     for seed in soak_seeds:
         for engine in KERNELS:
-            check(engine, seed, LONG, bool(seed & 1))
+            check(engine, seed, LONG, bool(seed & 1), moved=bool(seed & 2))

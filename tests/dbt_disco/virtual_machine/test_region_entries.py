@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from dbt_disco.virtual_machine.configuration import Configuration, Engine
 from dbt_disco.virtual_machine.machine import Machine
 from dbt_disco.virtual_machine.outcome import Ending, Outcome
 from dbt_disco.virtual_machine.running import RunningVirtualMachine
+from runtime.system.installed_regions import InstalledRegion
 from runtime.system.vcpu import SystemVcpu
 from tests.dbt_disco.virtual_machine.bare_programs import monitor_call, raw_image
 
@@ -114,62 +117,78 @@ def test_a_loop_whose_beginning_becomes_a_delay_slot(tmp_path: Path, engine: Eng
 
 ALIASES = 20
 """Virtual pages that have the loop: more than an entry has regions."""
-MAPPED = frozenset(range(0x1000_0000 >> 13, (0x1000_0000 >> 13) + ALIASES))
-"""Pairs of pages, of which the first one has it."""
-MANY_ADDRESSES = (
-    *(
-        "lui r8, 0x1000",
-        "addu r9, r0, r0",
-        "mtc0.page_mask r0",
-        "ori r10, r0, 0x4807",
-    ),  # 0x120 << 6 | D, V, G
-    *("ori r11, r0, 1", "mtc0.entry_lo0 r10", "mtc0.entry_lo1 r11", f"ori r12, r0, {ALIASES}"),
-    "map:",
-    *(
-        "mtc0.entry_hi r8",
-        "mtc0.index r9",
-        "tlbwi",
-        "addiu r9, r9, 1",
-        "bne r9, r12, map",
+KSEG2, KUSEG = 0xC000_0000, 0x1000_0000
+
+
+def many_addresses(first: int) -> tuple[str, ...]:
+    """Maps the loop's page at every other page from `first` on; calls the loop at each, in turn, until something is
+    typed."""
+    return (
+        *(f"lui r8, {first >> 16:#x}", "addu r9, r0, r0", "mtc0.page_mask r0"),
+        *("ori r10, r0, 0x4807", "ori r11, r0, 1"),  # 0x120 << 6 | D, V, G
+        *("mtc0.entry_lo0 r10", "mtc0.entry_lo1 r11", f"ori r12, r0, {ALIASES}"),
+        "map:",
+        *("mtc0.entry_hi r8", "mtc0.index r9", "tlbwi", "addiu r9, r9, 1", "bne r9, r12, map"),
         "addiu r8, r8, 0x2000",
-    ),
-    *("mtc0.status r0", "ori r3, r0, 0x4000", "lui r15, 0xbf00"),
-    "again:",
-    *("lui r16, 0x1000", "addu r9, r0, r0"),
-    "call:",
-    *("addu r2, r0, r0", "jalr r31, r16", "nop", "bne r2, r3, wrong", "addiu r9, r9, 1"),
-    *("bne r9, r12, call", "addiu r16, r16, 0x2000"),
-    *("lbu r10, 0x928(r15)", "andi r10, r10, 1", "beq r10, r0, again", "nop"),
-    *("addiu r4, r0, 7", *monitor_call(3)),
-    "wrong:",
-    *("addiu r4, r0, 1", *monitor_call(3)),
-)
-"""Calls the loop at each of its addresses, in turn, until something is typed."""
-
-
-def test_a_loop_at_many_addresses(tmp_path: Path) -> None:
-    """Each gets a region of its own, in the chain of the same entry, from which the first ones go at last."""
-    kernel = tmp_path / "kernel"
-    kernel.write_bytes(
-        raw_image(*MANY_ADDRESSES).ljust(CODE, b"\0") + raw_image(*COUNTING).ljust(0x1000, b"\0")
+        *("mtc0.status r0", "ori r3, r0, 0x4000", "lui r15, 0xbf00"),
+        "again:",
+        *(f"lui r16, {first >> 16:#x}", "addu r9, r0, r0"),
+        "call:",
+        *("addu r2, r0, r0", "jalr r31, r16", "nop", "bne r2, r3, wrong", "addiu r9, r9, 1"),
+        *("bne r9, r12, call", "addiu r16, r16, 0x2000"),
+        *("lbu r10, 0x928(r15)", "andi r10, r10, 1", "beq r10, r0, again", "nop"),
+        *("addiu r4, r0, 7", *monitor_call(3)),
+        "wrong:",
+        *("addiu r4, r0, 1", *monitor_call(3)),
     )
+
+
+@contextmanager
+def calling(tmp_path: Path, first: int) -> Iterator[RunningVirtualMachine]:
+    """A guest that calls the loop."""
+    kernel = tmp_path / "kernel"
+    image = raw_image(*many_addresses(first)).ljust(CODE, b"\0") + raw_image(*COUNTING).ljust(0x1000, b"\0")
+    kernel.write_bytes(image)
     machine = Machine(16 << 20)
-    configuration = Configuration(kernel, memory_size=4 << 20, use_cache=False)
+    configuration = Configuration(kernel, memory_size=4 << 20, use_cache=False, count_instructions=True)
     with RunningVirtualMachine(configuration, machine=machine) as guest:
-        vcpu = guest.virtual_machine.vcpu
-        assert isinstance(vcpu, SystemVcpu)
-        seen: set[int] = set()
-        longest = 0
-        deadline = time.monotonic() + TIMEOUT
-        while len(seen) < ALIASES:
-            assert time.monotonic() < deadline, seen
-            with machine.memory.lock:
-                for chain in vcpu.variant.regions.entered.values():
-                    seen |= {region.translation.seed >> 13 for region in chain} & MAPPED
-                    longest = max(longest, len(chain))
-            time.sleep(0.01)
+        yield guest
         guest.console.send("x")
         assert guest.join(TIMEOUT) == Outcome(Ending.POWER_OFF, 7)
-        assert longest == 16
         machine.audit([guest.virtual_machine])
     machine.close()
+
+
+def chains(guest: RunningVirtualMachine, first: int, addresses: int) -> Iterator[list[InstalledRegion]]:
+    """What the loop's entries lead to, looked at until it has been translated at so many addresses."""
+    mapped = {first + 0x2000 * number for number in range(ALIASES)}
+    vcpu = guest.virtual_machine.vcpu
+    assert isinstance(vcpu, SystemVcpu)
+    seen: set[int] = set()
+    deadline = time.monotonic() + TIMEOUT
+    while len(seen) < addresses:
+        assert time.monotonic() < deadline, seen
+        with vcpu.memory.machine.lock:
+            found = [list(chain) for chain in vcpu.variant.regions.entered.values()]
+        for chain in found:
+            here = {region.translation.seed & ~0xFFF for region in chain} & mapped
+            seen |= here
+            if here:
+                yield chain
+        time.sleep(0.01)
+
+
+def test_a_kernel_loop_at_many_addresses(tmp_path: Path) -> None:
+    """Each gets a region of its own, in the chain of the same entry, from which the first ones go at last."""
+    with calling(tmp_path, KSEG2) as guest:
+        assert max(map(len, chains(guest, KSEG2, ALIASES))) == 16
+
+
+def test_a_user_loop_at_many_addresses(tmp_path: Path) -> None:
+    """There is one region, which executes most of the instructions at all of them."""
+    start = time.monotonic()
+    with calling(tmp_path, KUSEG) as guest:
+        assert all(len(chain) == 1 for chain in chains(guest, KUSEG, 1))
+        time.sleep(time.monotonic() - start + 0.5)  # longer than everything was executed in tier 0
+    state = guest.virtual_machine.vcpu.state
+    assert state.translated_clock > state.clock // 2
