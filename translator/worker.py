@@ -21,6 +21,7 @@ import signal
 import struct
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, BinaryIO
@@ -31,12 +32,15 @@ from translator.float_mode import without_reserved_pairs
 from translator.region import Profile, Region, discover, follows_branch
 from translator.region_ir import RegionIr, emit_region
 from translator.system.region_code import decode_in_region
+from translator.system.views import KERNEL_ADDRESSES
 from translator.translation import Mode, Translation
 from translator.worker_messages import Extent, receive, send
 
 GLUE_INSTRUCTIONS = 300
 SYSTEM_WARM = 500
 """Heat from which an address of a virtual machine belongs in a region: its counters start so much later to matter."""
+_LIBRARY_DISTANCE = 16 << 20
+"""A program and its libraries are further apart than this, at another distance in every process."""
 STATIC_INSTRUCTIONS = 48
 """Size of a region found without a profile."""
 
@@ -134,6 +138,8 @@ def _translation(
     mode = Mode(*flags)
     code = _GuestCode(requests, answers, mode.big_endian)
     word = code.word if mode.wide_fpu else without_reserved_pairs(code.word)
+    if mode.system and seed < KERNEL_ADDRESSES:
+        word = near(seed, word)
     decoder = decode_in_region if mode.system else decode
     if extent == Extent.STATIC:
         profile = Profile(word, code.heat, warm=0, max_instructions=STATIC_INSTRUCTIONS, decode=decoder)
@@ -149,6 +155,11 @@ def _translation(
         warm = SYSTEM_WARM if mode.system else Profile.warm
         profile = Profile(word, code.heat, warm=warm, decode=decoder, has_region=code.is_entry)
     return translate(seed, mode, code, profile)
+
+
+def near(seed: int, word: Callable[[int], int | None]) -> Callable[[int], int | None]:
+    """No code but that which keeps its distance from `seed` when both move."""
+    return lambda pc: word(pc) if abs(pc - seed) < _LIBRARY_DISTANCE else None
 
 
 def _listing(ir: str) -> tuple[str | None, str | None]:
