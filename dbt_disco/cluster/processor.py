@@ -16,19 +16,14 @@ from typing import TYPE_CHECKING, Final
 
 from dbt_disco.cluster.task import End, Task
 from runtime.native_code import system_native_code
-from runtime.system import host_timer, preemption_timer
-from runtime.system.idle_loop import IdleLoop, IdleVcpu
+from runtime.system.idle_loop import TIMER_SIGNALS, IdleLoop, IdleVcpu
 from runtime.system.preemption_timer import PreemptionTimer
 
 if TYPE_CHECKING:
     from dbt_disco.cluster.scheduler import Scheduler
 
-TIMER_SIGNALS: Final = frozenset((host_timer.SIGNAL, preemption_timer.SIGNAL))
-"""Only processors' threads take them: any other would be disturbed for nothing."""
 GRANULARITY: Final = 1_000_000
 """Nanoseconds that a task has at least before one that has become ready preempts it."""
-PATIENCE: Final = 4_000_000
-"""The same for one that comes from idling: it will mostly idle again before that, and setting a timer costs, too."""
 _SLACK: Final = 500_000
 """Nanoseconds that a processor that has nothing to do sleeps longer if several tasks idle on it: it then finds more of
 them due at once, and each one's tick costs less."""
@@ -138,9 +133,7 @@ class Processor:
     def _serve(self) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals() - TIMER_SIGNALS - _FAULT_SIGNALS)
         timer = self._timer = PreemptionTimer(system_native_code(big_endian=False))
-        self._loop = IdleLoop(
-            self._alarm, slack=_SLACK, timer=timer, patience=PATIENCE, undisturbed_by=TIMER_SIGNALS
-        )
+        self._loop = IdleLoop(self._alarm, timer=timer, slack=_SLACK)
         self._clock = pthread_getcpuclockid(threading.get_ident())
         self._is_ready.set()
         task: Task | None = None

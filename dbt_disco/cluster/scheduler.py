@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from time import monotonic_ns
 from typing import Final
 
-from dbt_disco.cluster.processor import GRANULARITY, PATIENCE, Processor
+from dbt_disco.cluster.processor import GRANULARITY, Processor
 from dbt_disco.cluster.task import End, Task, TaskState
+from runtime.system.idle_loop import PATIENCE
 
 QUANTUM: Final = 10_000_000
 """Nanoseconds after which a task has to let others go first, if there are any."""

@@ -15,8 +15,8 @@ from typing import Final
 from dbt_disco.cluster.cluster import Cluster
 from dbt_disco.cluster.configuration import ClusterConfiguration
 from dbt_disco.cluster.member import MemberState
-from dbt_disco.cluster.processor import TIMER_SIGNALS
 from dbt_disco.cluster.server import Server
+from runtime.system.idle_loop import TIMER_SIGNALS
 
 _log: Final = logging.getLogger("dbt_disco.cluster")
 SWITCH_INTERVAL: Final = 0.0005

@@ -18,7 +18,6 @@ from typing import Any, Final
 from dbt_disco.cluster.cluster import Cluster
 from dbt_disco.cluster.configuration import ClusterConfiguration, MachineConfiguration, MemberConfiguration
 from dbt_disco.cluster.member import Member, MemberState, reason_of
-from dbt_disco.cluster.processor import TIMER_SIGNALS
 from dbt_disco.cluster.service import SWITCH_INTERVAL
 from dbt_disco.cluster.statistics import cluster_statistics
 from dbt_disco.cluster.task import TaskState
@@ -28,6 +27,7 @@ from dbt_disco.demo.guest_kernel import KERNEL, KernelStatus
 from dbt_disco.disks.drive import Drive
 from dbt_disco.virtual_machine.configuration import Configuration
 from dbt_disco.virtual_machine.outcome import Ending
+from runtime.system.idle_loop import TIMER_SIGNALS
 
 MACHINE: Final = MachineConfiguration(nodes=2, cpus_per_node=1, memory_per_node=16 << 20)
 MEMORY_SIZE: Final = 24 << 20

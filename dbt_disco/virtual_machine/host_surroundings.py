@@ -11,6 +11,7 @@ from dbt_disco.virtual_machine.descriptor_watch import DescriptorWatch
 from dbt_disco.virtual_machine.timer_descriptor import TimerDescriptor
 from dbt_disco.virtual_machine.timer_queue import QueuedTimer, TimerQueue
 from runtime.system.idle_loop import IdleLoop, IdleVcpu
+from runtime.system.preemption_timer import PreemptionTimer
 
 if TYPE_CHECKING:
     from runtime.system.vcpu import SystemVcpu
@@ -26,6 +27,8 @@ class HostSurroundings:
         self.idle_vcpu: Final = IdleVcpu(vcpu)
         """The vCPU, as native loops know it that see to it while it is idle."""
         self._loop: IdleLoop | None = None
+        self._preemption: PreemptionTimer | None = None
+        """Its timer."""
         self._vcpu = vcpu
         self._start: int = vcpu.state.start_time
         self._timers = TimerQueue()
@@ -36,6 +39,8 @@ class HostSurroundings:
     def close(self) -> None:
         self.descriptors.close()
         self._timer.close()
+        if self._preemption is not None:
+            self._preemption.close()
 
     # For devices.
 
@@ -62,7 +67,7 @@ class HostSurroundings:
     # For the run loop.
 
     def plan(self) -> None:
-        if self.idle_vcpu.timer_was_stopped():
+        if self.idle_vcpu.timer_was_withheld():
             self._vcpu.expect_compare()
 
     def run_callbacks(self) -> None:
@@ -86,7 +91,8 @@ class HostSurroundings:
     def _idle_natively(self, deadline: int) -> int | None:
         loop, vcpu = self._loop, self.idle_vcpu
         if loop is None:
-            loop = self._loop = IdleLoop(self.descriptors.set_descriptor)
+            self._preemption = PreemptionTimer(self._vcpu.native)
+            loop = self._loop = IdleLoop(self.descriptors.set_descriptor, timer=self._preemption)
         loop.lend(vcpu, deadline)
         before = loop.slept
         loop.run()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import select
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.host_faults import function_address
 from runtime.native_code import load_or_compile, system_native_code
+from runtime.system import host_timer, preemption_timer
 from translator.system.idle_loop import (
     OWNER_SHIFT,
     STILL_WAITS,
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from runtime.system.preemption_timer import PreemptionTimer
     from runtime.system.vcpu import SystemVcpu
 
+TIMER_SIGNALS: Final = frozenset((host_timer.SIGNAL, preemption_timer.SIGNAL))
+"""They wait until a sleep has ended, and would disturb any thread that runs no vCPU for nothing."""
+PATIENCE: Final = 4_000_000
+"""Nanoseconds that a vCPU has at least when it goes on behind a `wait`: it will mostly come to another one before that,
+and setting a timer costs, too."""
 _SIGNAL_SET_SIZE: Final = 128
 """Bytes of glibc's sigset_t."""
 _ADDRESS: Final = ctypes.c_uint64
@@ -110,12 +116,12 @@ class IdleVcpu:
         """How often loops have run it."""
         return int(self._record.ticks)
 
-    def timer_was_stopped(self) -> bool:
+    def timer_was_withheld(self) -> bool:
         """Whether its host timer has been since the last call, so that it must be set before it runs elsewhere."""
-        was_stopped = bool(self._record.timer_is_off)
-        if was_stopped:
+        was_withheld = bool(self._record.timer_is_off)
+        if was_withheld:
             self._record.timer_is_off = 0
-        return was_stopped
+        return was_withheld
 
 
 class IdleLoop:
@@ -125,29 +131,26 @@ class IdleLoop:
         self,
         descriptor: int,
         *,
+        timer: PreemptionTimer,
         slack: int = 0,
-        timer: PreemptionTimer | None = None,
-        patience: int = 0,
-        undisturbed_by: Iterable[int] = (),
     ) -> None:
         """It returns when `descriptor` is readable.
 
-        Several deadlines within `slack` nanoseconds may be waited for together. A vCPU that runs longer than `patience`
-        is asked to stop by `timer` before twice that has passed. Those signals wait until the sleep has ended.
+        Several deadlines within `slack` nanoseconds may be waited for together. A vCPU that runs longer than PATIENCE
+        is asked to stop by `timer`, the thread's, before twice that has passed.
         """
         self._polled: Final = _PollDescriptor(descriptor, select.POLLIN)
-        blocked = {*signal.pthread_sigmask(signal.SIG_BLOCK, ()), *undisturbed_by}
+        blocked = {*signal.pthread_sigmask(signal.SIG_BLOCK, ()), *TIMER_SIGNALS}
         mask = sum(1 << number - 1 for number in blocked)
         self._mask: Final = ctypes.create_string_buffer(mask.to_bytes(8, "little"), _SIGNAL_SET_SIZE)
         self._owner: Final = next(_numbers) << OWNER_SHIFT
         self._record: Final = LoopRecord(
             owner=self._owner,
             slack=slack,
-            running_at=0 if timer is None else timer.running_at,
-            preemption_timer=0 if timer is None else timer.id,
-            preempts=timer is not None,
-            patience=patience,
-            mask=ctypes.addressof(self._mask) if undisturbed_by else 0,
+            running_at=timer.running_at,
+            preemption_timer=timer.id,
+            patience=PATIENCE,
+            mask=ctypes.addressof(self._mask),
             polled=ctypes.addressof(self._polled),
             ppoll=function_address("ppoll"),
             clock_gettime=function_address("clock_gettime"),

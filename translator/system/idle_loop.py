@@ -67,7 +67,7 @@ class VcpuRecord(ctypes.Structure):
         ("ticks", ctypes.c_uint64),  # how often they have run it
         ("claim", ctypes.c_uint32),
         ("left", ctypes.c_uint32),  # result of `enter`, or STILL_WAITS
-        ("timer_is_off", ctypes.c_uint32),  # 1: its host timer has been stopped, as the loop sees to Compare
+        ("timer_is_off", ctypes.c_uint32),  # 1: its host timer is not set, as the loop sees to Compare
     ]
 
 
@@ -87,8 +87,6 @@ class LoopRecord(ctypes.Structure):
         ("clock", ctypes.c_uint64),  # the thread's processor time when that was looked at last
         ("running_at", ctypes.c_uint64),  # host address of `running`: the state of the vCPU that runs, or 0
         ("preemption_timer", ctypes.c_uint64),
-        ("preempts", ctypes.c_uint32),  # 1: there is that timer
-        ("unused", ctypes.c_uint32),
         ("preempts_at", ctypes.c_int64),  # when it expires
         ("patience", ctypes.c_int64),  # a tick may take so long at least, and twice as long at most
         ("mask", ctypes.c_uint64),  # host address of the signals that wait until a sleep has ended, or 0
@@ -162,9 +160,8 @@ class _LoopRoutine(Routine):
 
     def publish_running(self, state: IrValue) -> None:
         """What the preemption timer's handler may ask to stop."""
-        at = self.get("loop.running_at")
-        with self.when(at.ne(0)):
-            self.emit(f"store atomic {state.typed()}, ptr {self.pointer(at)} seq_cst, align 8")
+        at = self.pointer(self.get("loop.running_at"))
+        self.emit(f"store atomic {state.typed()}, ptr {at} seq_cst, align 8")
 
     @contextmanager
     def endless(self) -> Iterator[str]:
@@ -228,7 +225,6 @@ def _tick() -> str:
             _run(r)
             with r.when(_python_is_needed(r)):
                 r.give(1)
-        _stop_host_timer(r)
         r.put("vcpu.left", r.constant(STILL_WAITS, 32))
         ticks = r.read("compare_ticks")
         r.put("vcpu.deadline", (ticks * 25 + 3).shift_right(2) + r.read("start_time"))
@@ -244,27 +240,33 @@ def _tick() -> str:
 
 def _see_to_preemption(r: _LoopRoutine) -> None:
     """A tick may turn out to be the beginning of work. A timer that is set anew before it expires costs least."""
-    with r.when(r.get("loop.preempts").ne(0)):
-        now = r.now(_CLOCK_MONOTONIC)
-        patience = r.get("loop.patience")
-        with r.when(r.get("loop.preempts_at").lt_signed(now + patience)):
-            time = now + (patience << 1)
-            r.put("loop.preempts_at", time)
-            r.set_timer(r.get("loop.preemption_timer"), time)
+    now = r.now(_CLOCK_MONOTONIC)
+    patience = r.get("loop.patience")
+    with r.when(r.get("loop.preempts_at").lt_signed(now + patience)):
+        time = now + (patience << 1)
+        r.put("loop.preempts_at", time)
+        r.set_timer(r.get("loop.preemption_timer"), time)
 
 
 def _run(r: _LoopRoutine) -> None:
-    """Go on behind the `wait`, where the timer's interrupt is pending."""
+    """Go on behind the `wait`, where the timer's interrupt is pending.
+
+    Whenever the guest writes Compare the vCPU's own timer would be set, and expire just when the loop's sleep ends. It
+    is taken away meanwhile: who does not come to a `wait` soon is preempted, and has it set then.
+    """
     in_slot = r.read("in_delay_slot").ne(0)
     r.write("pc", in_slot.select(r.read("branch_target"), r.read("pc") + 4))
     r.write("in_delay_slot", 0)
     clock = r.read("clock") + _INSTRUCTION
-    r.put("vcpu.timer_is_off", r.constant(0, 32))
+    timer = r.read("host_timer")
+    r.write("host_timer", 0)
+    r.put("vcpu.timer_is_off", r.constant(1, 32))
     r.call_library("loop.setspecific", f"i32 {r.get('vcpu.fault_key').trunc(32).name}, ptr %state")
     r.emit(f"store atomic i64 0, ptr {r.pointer(r.field_address('limit'))} seq_cst, align 8")
     resume = r.pointer(r.field_address("resume_entry"))
     arguments = f"ptr %state, ptr {resume}, ptr null, {clock.typed()}"
     left = r.call_library("vcpu.enter", arguments)
+    r.write("host_timer", timer)
     r.publish_running(r.constant(0, 64))
     r.put("vcpu.left", left)
     r.put("vcpu.ticks", r.get("vcpu.ticks") + 1)
@@ -280,14 +282,6 @@ def _python_is_needed(r: _LoopRoutine) -> IrValue:
     waits = r.get("vcpu.left").eq(0) & r.read("stop").eq(int(Stop.WAIT))
     for_timer = (r.read("status") & _TIMER_INTERRUPT_MASK).ne(0) & (r.read("cause") & Cause.DC).eq(0)
     return (waits & for_timer & r.read("collected_count").eq(0)) ^ 1
-
-
-def _stop_host_timer(r: _LoopRoutine) -> None:
-    """Its signal would come just when the sleep ends, for nothing."""
-    timer = r.read("host_timer")
-    with r.when(timer.ne(0) & r.get("vcpu.timer_is_off").eq(0)):
-        r.put("vcpu.timer_is_off", r.constant(1, 32))
-        r.set_timer(timer, r.constant(0, 64))
 
 
 def _idle() -> str:

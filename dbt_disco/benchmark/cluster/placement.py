@@ -19,11 +19,11 @@ from typing import Any, Final
 
 from dbt_disco.cluster.cluster import Cluster
 from dbt_disco.cluster.configuration import ClusterConfiguration, MachineConfiguration, MemberConfiguration
-from dbt_disco.cluster.processor import TIMER_SIGNALS
 from dbt_disco.cluster.service import SWITCH_INTERVAL
 from dbt_disco.cluster.task import Task, TaskState
 from dbt_disco.demo.guest_kernel import KERNEL
 from dbt_disco.virtual_machine.configuration import Configuration
+from runtime.system.idle_loop import TIMER_SIGNALS
 from runtime.system.placement_policy import DEFAULT_POLICY, NO_POLICY
 from runtime.system.vcpu import CLOCK_PER_INSTRUCTION
 from translator.state import Stop

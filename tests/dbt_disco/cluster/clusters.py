@@ -20,10 +20,10 @@ from dbt_disco.cluster.configuration import (
     Shutdown,
 )
 from dbt_disco.cluster.member import Member, MemberState
-from dbt_disco.cluster.processor import TIMER_SIGNALS
 from dbt_disco.cluster.server import Server
 from dbt_disco.virtual_machine.configuration import Configuration
 from runtime.system.content_sharing import ContentSharing
+from runtime.system.idle_loop import TIMER_SIGNALS
 
 MEMORY_SIZE = 4 << 20
 TIMEOUT = 60
