@@ -37,9 +37,16 @@ HOT_THRESHOLD: Final = 2000
 
 ELSEWHERE_SHIFT: Final = 17
 """An entry whose regions are all for other pages gets hot again each time this bit of its counter changes."""
-SYSTEM_HOT_THRESHOLD: Final = 200_000
-"""The same in virtual machines, whose regions take longer to compile, and of whose code little is ever hot: compiling
-what a boot passes through would cost more than interpreting it."""
+SYSTEM_WARM_SHIFT: Final = 15
+"""In virtual machines, an address is reported whenever a multiple of 1 << SYSTEM_WARM_SHIFT taken branches have gone
+there: the first time, a region of an earlier run may be had for it …"""
+SYSTEM_HOT_THRESHOLD: Final = 6 << SYSTEM_WARM_SHIFT
+"""… and now, one is to be compiled. Their regions take longer to compile than user programs', and little of their code
+is ever hot: compiling what a boot passes through would cost more than interpreting it."""
+COUNTER_PARKED: Final = 1 << 31
+"""In a counter of a virtual machine: there is a region, or will be; the address is not reported any more."""
+SYSTEM_REPORT_MASK: Final = COUNTER_PARKED | (1 << SYSTEM_WARM_SHIFT) - 1
+"""Bits of a counter that are 0 where the address is reported."""
 
 DECODABLE_PAGE: Final = 4 | 8
 """EXEC and CODE of AddressSpace.page_flags: executable, and protected against unseen stores."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from translator.decode import Instruction, decode
 from translator.encoding import Flow
+from translator.predecode import COUNTER_PARKED
 
 RETURN_ADDRESS: Final = 31
 _SWITCH_REACH: Final = 4096
@@ -35,7 +36,7 @@ class Profile:
     word: Callable[[int], int | None]
     """The instruction word at an address; None where no code can be read."""
     heat: Callable[[int], int]
-    """How often a taken branch went to an address."""
+    """The counter of an address: how often a taken branch went there, perhaps with COUNTER_PARKED."""
     warm: int = 64
     """Heat from which an address belongs in a region; 0: follow every edge (no profile)."""
     is_entry: Callable[[int], bool] = lambda pc: False
@@ -284,7 +285,7 @@ class _Discovery:
         instruction = decode(before) if before is not None else None
         if instruction is not None and instruction.flow is Flow.JUMP_REGISTER:
             return 0
-        return self.profile.heat(pc)
+        return self.profile.heat(pc) & ~COUNTER_PARKED
 
     def predicted(self, block: Block) -> list[int]:
         """Where a register jump that is no return has been seen to go."""

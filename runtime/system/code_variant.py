@@ -27,6 +27,7 @@ from translator.decode_table import DecodeTable
 from translator.encoding import Encoding
 from translator.predecode import (
     COUNTER_OFFSET,
+    COUNTER_PARKED,
     ENTRY_SIZE,
     OPERANDS_OFFSET,
     SYSTEM_HOT_THRESHOLD,
@@ -129,6 +130,14 @@ class CodeVariant:
             self.regions.drop_page(page)
             self.pages[page] = 0
             discard_memory(self.entries(page), _ENTRIES_USED)
+
+    def counter(self, entry: int) -> int:
+        """How often control has gone to the entry at a host address, perhaps with COUNTER_PARKED."""
+        return ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value
+
+    def park(self, entry: int) -> None:
+        """The entry need not be reported as hot any more. Native code that counts at this moment may undo it."""
+        ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value |= COUNTER_PARKED
 
     def cool(self, entry: int) -> None:
         """See whether an address gets hot again."""

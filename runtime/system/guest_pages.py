@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
 from runtime.system.installed_regions import Place
-from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, HANDLER_OFFSET
+from translator.predecode import COUNTER_OFFSET, COUNTER_PARKED, ENTRY_SIZE, HANDLER_OFFSET
 from translator.state import Access
 from translator.system.views import (
     ENTRIES_SHIFT,
@@ -107,7 +107,7 @@ class GuestPages:
 
     def heat(self, pc: int) -> int:
         entry = self.entry(pc)
-        return 0 if entry is None else ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value
+        return 0 if entry is None else self.variant.counter(entry) & ~COUNTER_PARKED
 
 
 class MovedPages:

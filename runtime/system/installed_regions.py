@@ -176,6 +176,7 @@ class InstalledRegions:
                 handler = ctypes.c_uint32.from_address(entry)
                 self._originals[entry] = handler.value
                 handler.value = at.offset
+                self._variant.park(entry)
             chain.append(region)
         for block in region.blocks:
             self.covered.setdefault(block, 0)

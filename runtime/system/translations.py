@@ -22,6 +22,7 @@ from runtime.system.installed_regions import (
     RegionEntry,
 )
 from runtime.translations import TranslationCounts
+from translator.predecode import SYSTEM_HOT_THRESHOLD, SYSTEM_WARM_SHIFT
 from translator.system.views import KERNEL_ADDRESSES
 from translator.translation import ALTERNATIVES_SYMBOL, PAGES_SYMBOL, Translation
 from translator.worker_messages import Extent
@@ -132,47 +133,65 @@ class SystemTranslations:
     # Requests.
 
     def hot(self, seed: int) -> None:
-        """Have the region at virtual address `seed` translated, unless that is under way or done."""
+        """Control goes to virtual address `seed` often: use the region that an earlier run has translated there, or, if
+        it is hot, have it translated, unless that is under way or done.
+        """
         pages = GuestPages(self, self.vcpu.state.space)
-        with self._lock:
-            extent = self._wanted(seed, pages)
-        if extent is None:
+        entry = pages.entry(seed)
+        if entry is None:
             return
-        self.counts.requested += 1
+        count = pages.variant.counter(entry)
+        is_hot = count >= SYSTEM_HOT_THRESHOLD  # or parked, as for other pages or addresses
+        if not is_hot and count >= 2 << SYSTEM_WARM_SHIFT:
+            return  # earlier runs have been asked
+        place = Place(entry, seed)
+        with self._lock:
+            if not self._is_wanted(place, pages):
+                pages.variant.park(entry)
+                return
         name = self._cache_name(seed, pages)
         if not self._unfinished:
             self._begin(name)
         cached = self._known(name)
         if cached is not None and self._install(cached, seed, pages):
+            self.counts.requested += 1
             self.counts.from_cache += 1
-            return
-        flags = pages.variant.mode.flags()
-        if self._translates_all:
-            found = self._compile_client().translate(seed, flags, Extent.STATIC, pages, name, cached)
-            self._take(seed, found, pages, name)
-            return
-        self._requested[seed] = pages, name
-        self._compile_client().request(seed, flags, extent, pages, name, cached)
+        elif is_hot:
+            self._request(place, pages, name, cached)
 
-    def _wanted(self, seed: int, pages: GuestPages) -> Extent | None:
-        """What to translate at an address that has got hot, if anything; its entry is noted as asked for."""
-        entry, regions = pages.entry(seed), pages.variant.regions
-        if entry is None or seed in self._requested:
-            return None
-        place = Place(entry, seed)
-        if regions.is_asked_for(place) or regions.serves(place, pages):
-            return None
-        decoded = self.vcpu.memory.machine.decoded
-        if decoded.times_data(pages.machine_pages[seed >> MACHINE_PAGE_SHIFT]) >= _UNSTEADY:
-            return None
-        covered = regions.covering(place)
-        if covered is not None and regions.covered[covered] < _COVERED_PATIENCE and not self._translates_all:
-            # It lies within a region, which control should soon reach by an entry: see whether it gets hot again.
-            regions.covered[covered] += 1
-            pages.variant.cool(entry)
-            return None
-        regions.note_request(place)
-        return Extent.PROFILED if covered is None else Extent.GLUE
+    def _is_wanted(self, place: Place, pages: GuestPages) -> bool:
+        """Whether there may be a region, and there is none yet."""
+        regions, decoded = pages.variant.regions, self.vcpu.memory.machine.decoded
+        if place.pc in self._requested or regions.is_asked_for(place) or regions.serves(place, pages):
+            return False
+        page = pages.machine_page(place.pc >> MACHINE_PAGE_SHIFT)
+        return page is not None and decoded.times_data(page) < _UNSTEADY
+
+    def _request(self, place: Place, pages: GuestPages, name: str, rejected: Translation | None) -> None:
+        """Have a region translated, or, if the place lies in another one, see first whether it stays hot."""
+        regions, variant = pages.variant.regions, pages.variant
+        with self._lock:
+            covered = regions.covering(place)
+            if (
+                covered is not None
+                and regions.covered[covered] < _COVERED_PATIENCE
+                and not self._translates_all
+            ):
+                # Control should soon reach that by an entry.
+                regions.covered[covered] += 1
+                variant.cool(place.entry)
+                return
+            regions.note_request(place)
+            variant.park(place.entry)
+        self.counts.requested += 1
+        flags = variant.mode.flags()
+        if self._translates_all:
+            found = self._compile_client().translate(place.pc, flags, Extent.STATIC, pages, name, rejected)
+            self._take(place.pc, found, pages, name)
+            return
+        self._requested[place.pc] = pages, name
+        extent = Extent.PROFILED if covered is None else Extent.GLUE
+        self._compile_client().request(place.pc, flags, extent, pages, name, rejected)
 
     def install_ready(self) -> None:
         """Install what has been compiled since the last call."""
@@ -202,6 +221,7 @@ class SystemTranslations:
             self.counts.outdated += 1
             with self._lock:
                 regions.note_answer(place)
+                pages.variant.cool(entry)
 
     def _compile_client(self) -> CompileClient:
         if self._client is None:

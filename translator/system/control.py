@@ -20,7 +20,7 @@ from translator.predecode import (
     ENTRY_SIZE,
     IMMEDIATE_OFFSET,
     OPERANDS_OFFSET,
-    SYSTEM_HOT_THRESHOLD,
+    SYSTEM_REPORT_MASK,
 )
 from translator.state import Access, ExceptionCode, Stop
 from translator.system.exceptions import (
@@ -167,7 +167,7 @@ def _go_to_address() -> str:
     counter = entry + COUNTER_OFFSET
     count = r.load(counter, 32) + 1
     r.store(counter, count)
-    with r.when(count.eq(SYSTEM_HOT_THRESHOLD), unlikely=True):
+    with r.when((count & SYSTEM_REPORT_MASK).eq(0), unlikely=True):
         r.write("hot_target", address)
         r.write("stop", Stop.HOT)
         _stop_at(r, address, False, clock)

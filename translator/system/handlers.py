@@ -23,7 +23,7 @@ from translator.predecode import (
     COUNTER_OFFSET,
     ENTRY_SIZE,
     LAST_TARGET_OFFSET,
-    SYSTEM_HOT_THRESHOLD,
+    SYSTEM_REPORT_MASK,
     coprocessor_unusable_symbol,
     reserved_in_coprocessor_symbol,
 )
@@ -148,7 +148,7 @@ class SystemHandlerCpu(HandlerCpu):
         pointer = builder.assign("at", f"getelementptr i8, ptr {target}, i64 {COUNTER_OFFSET}")
         count = builder.value("count", f"load i32, ptr {pointer}", 32) + 1
         builder.emit(f"store {count.typed()}, ptr {pointer}")
-        self._stop_if(count.eq(SYSTEM_HOT_THRESHOLD), Stop.HOT, hot_target=target)
+        self._stop_if((count & SYSTEM_REPORT_MASK).eq(0), Stop.HOT, hot_target=target)
         store_field(builder, "last_branch", "ptr %entry")
         bias = clock + ENTRY_SIZE - goal
         dispatch(builder, "%next", target, bias.name)
