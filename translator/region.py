@@ -23,7 +23,7 @@ _MAX_CASES: Final = 128
 _FUNCTION_REACH: Final = 2048
 """How far from the last callee of a register call others are looked for, in bytes."""
 _MAX_CALLEES: Final = 8
-_INLINED_INSTRUCTIONS: Final = 96
+_INLINED_INSTRUCTIONS: Final = 500
 """Up to this size, a function that has a region of its own becomes part of its callers' too."""
 _RETURN_WORD: Final = 0x03E0_0008
 """jr $ra"""
