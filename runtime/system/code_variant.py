@@ -11,7 +11,7 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from runtime.flat_array import zeros
+from runtime.flat_array import words_in_use, zeros
 from runtime.host_memory import (
     MAP_ANONYMOUS,
     MAP_NORESERVE,
@@ -23,6 +23,7 @@ from runtime.host_memory import (
     unmap_memory,
 )
 from runtime.system.installed_regions import InstalledRegions
+from runtime.system.page_routines import page_routines
 from translator.decode_table import DecodeTable
 from translator.encoding import Encoding
 from translator.predecode import (
@@ -138,6 +139,16 @@ class CodeVariant:
     def park(self, entry: int) -> None:
         """The entry need not be reported as hot any more. Native code that counts at this moment may undo it."""
         ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value |= COUNTER_PARKED
+
+    def begin_anew(self) -> None:
+        """See what is hot from now on, rather than altogether: what no virtual machine has made hot in its life so far
+        would get hot by the sum of many lives.
+        """
+        if self.cold:
+            return
+        cool_entries = page_routines(self.key.use_cache).cool_entries
+        for page, _ in words_in_use(self.pages):
+            cool_entries(self.entries(page), _ENTRIES_SIZE // ENTRY_SIZE)
 
     def cool(self, entry: int) -> None:
         """See whether an address gets hot again."""

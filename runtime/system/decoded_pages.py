@@ -89,6 +89,13 @@ class DecodedPages:
                 )
             return self._words[name]
 
+    def add_runner(self, runner: Runner) -> None:
+        """A virtual machine begins its life."""
+        with self._lock:
+            self.runners.append(runner)
+            for variant in self._variants.values():
+                variant.begin_anew()
+
     # Pages.
 
     def times_data(self, page: int | None) -> int:

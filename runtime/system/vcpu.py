@@ -127,7 +127,7 @@ class SystemVcpu:
         self._enter_native: Final = self.native.enter
         memory.attach(self.state)
         memory.zap = lambda frame: zap(self._address, frame)
-        memory.machine.decoded.runners.append(self)
+        memory.machine.decoded.add_runner(self)
         self._answers: Final[dict[Stop, Callable[[], bool]]] = {
             Stop.LIMIT: self._meet_limit,
             Stop.UNDECODED: self._meet_undecoded,

@@ -11,6 +11,7 @@ from typing import Final
 
 from translator.ir import UNLIKELY_METADATA, IrValue
 from translator.system.access_counts import access_counts_ir
+from translator.system.heat import heat_ir
 from translator.system.memory_map import PLACE_SHIFT, Option
 from translator.system.page_routine import PageRoutine
 from translator.system.routine import Routine, argument
@@ -24,7 +25,15 @@ _VECTOR_SIZE: Final = 64
 def page_mapping_ir() -> str:
     """LLVM IR of the module."""
     functions = [_allocate(), _release(), _link(), _unlink(), _zap(), _allocate_run(), _release_run()]
-    functions += [_touch_run(), _map_run(), _unmap_run(), _migrate_run(), _count_shared(), access_counts_ir()]
+    functions += [
+        _touch_run(),
+        _map_run(),
+        _unmap_run(),
+        _migrate_run(),
+        _count_shared(),
+        access_counts_ir(),
+        heat_ir(),
+    ]
     return "\n".join([*functions, UNLIKELY_METADATA])
 
 

@@ -17,6 +17,7 @@ from dbt_disco.virtual_machine.outcome import Ending, Outcome
 from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
 from runtime.system.vcpu import SystemVcpu
 from tests.dbt_disco.virtual_machine.bare_programs import monitor_call, raw_image
+from translator.predecode import SYSTEM_HOT_THRESHOLD
 from translator.state import Stop
 
 MEMORY_SIZE = 4 << 20
@@ -89,6 +90,23 @@ def test_the_second_one_neither_decodes_nor_translates(machine: Machine, tmp_pat
     machine.audit([second])
     second.close()
     machine.audit([])
+
+
+LIVES = 6
+
+
+def test_nothing_gets_hot_by_the_sum_of_many_lives(machine: Machine, tmp_path: Path) -> None:
+    """Each executes the loop a third as often as makes it hot, or a little less."""
+    setup = configuration(tmp_path, "kernel", *RUN_LOOP)
+    assert SYSTEM_HOT_THRESHOLD // LIVES < 0x1_0000 < SYSTEM_HOT_THRESHOLD // 2
+    guests = []
+    for _ in range(LIVES):
+        guests.append(VirtualMachine(setup, ScriptedConsole(), machine=machine))
+        assert guests[-1].run() == Outcome(Ending.POWER_OFF, 64)
+    assert len({loop_page(guest) for guest in guests}) == 1
+    assert [vcpu(guest).translations.counts.requested for guest in guests] == [0] * LIVES
+    for guest in guests:
+        guest.close()
 
 
 def test_equal_pages_become_one_when_they_are_executed(machine: Machine, tmp_path: Path) -> None:

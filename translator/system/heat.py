@@ -1,0 +1,21 @@
+"""How hot code is: the counters in its predecoded entries (`translator.predecode`)."""
+
+from __future__ import annotations
+
+from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, SYSTEM_HOT_THRESHOLD
+from translator.system.page_routine import PageRoutine
+from translator.system.routine import argument
+
+
+def heat_ir() -> str:
+    """i32 cool_entries(entries, count): of so many predecoded entries, those that are not hot yet begin to count anew.
+
+    What is hot has been seen to; and what a register jump notes in its delay slot is an address, greater than counters.
+    """
+    r = PageRoutine()
+    with r.repeat(argument(r, "count")) as number:
+        at = argument(r, "entries", 64) + number.zext(64) * ENTRY_SIZE + COUNTER_OFFSET
+        with r.when(r.load(at, 32).lt_unsigned(SYSTEM_HOT_THRESHOLD)):
+            r.store(at, r.constant(0, 32))
+    r.give(0)
+    return r.function("cool_entries", "i32", "i64 %entries, i32 %count")
