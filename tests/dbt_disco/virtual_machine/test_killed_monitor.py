@@ -12,61 +12,14 @@ import pytest
 from dbt_disco.debian.guest_files import GuestFiles
 from dbt_disco.disks.drive import Drive, SharingMode
 from tests.dbt_disco.commands.command import REPOSITORY, launcher
-from tests.dbt_disco.virtual_machine.linux_disks import (
-    Program,
-    assert_clean,
-    make_file_system,
-    write_script,
+from tests.dbt_disco.virtual_machine.linux_disks import Program, make_file_system, write_script
+from tests.dbt_disco.virtual_machine.synced_writes import (
+    MEGABYTES,
+    SCRIPT,
+    assert_all_there,
+    copy_of,
+    replay_and_check,
 )
-
-MEGABYTES = 64
-FILES = 24
-SLOTS = 16
-SLOT_SIZE = 12000
-
-SCRIPT = f"""
-    mount /dev/vdc /mnt && exec python3 - <<'END'
-    import os
-
-    def contents(number, size):
-        return (b"%d." % number * size)[:size]
-
-    def synced(path, flags, data, at=0):
-        file = os.open(path, flags | os.O_CREAT, 0o600)
-        done = os.pwrite(file, data, at) if at or not flags & os.O_APPEND else os.write(file, data)
-        assert done == len(data)
-        os.fsync(file)
-        os.close(file)
-
-    if not os.fork():  # somebody else's writes, which are never synced, but for the disk being shared
-        for number in range(1 << 30):
-            with open(f"/mnt/noise{{number % 7}}", "wb") as file:
-                file.write(os.urandom(number * 7919 % 300000))
-            if number % 5 == 4:
-                os.unlink(f"/mnt/noise{{number % 7}}")
-    directory = os.open("/mnt", os.O_RDONLY)
-    try:
-        with open("/mnt/log") as log:
-            number = len(log.readlines())
-    except FileNotFoundError:
-        number = 0
-    print("ready", number, flush=True)
-    while True:
-        synced("/mnt/new", os.O_WRONLY | os.O_TRUNC, contents(number, number * 997 % 60000 + 1))
-        os.rename("/mnt/new", f"/mnt/file{{number % {FILES}}}")
-        os.fsync(directory)
-        synced("/mnt/slots", os.O_WRONLY, contents(number, {SLOT_SIZE}), number % {SLOTS} * {SLOT_SIZE})
-        if number % 10 == 9:
-            os.sync()
-        synced("/mnt/log", os.O_WRONLY | os.O_APPEND, b"%d\\n" % number)
-        print("synced", number, flush=True)
-        number += 1
-    END
-"""
-
-
-def contents(number: int, size: int) -> bytes:
-    return (b"%d." % number * size)[:size]
 
 
 def run_and_kill(words: list[object], dice: random.Random) -> tuple[int, int]:
@@ -89,42 +42,6 @@ def run_and_kill(words: list[object], dice: random.Random) -> tuple[int, int]:
                     monitor.kill()
         assert patience <= 0, "the guest has ended"
     return found, last
-
-
-def copy_of(drive: Drive, path: Path) -> Path:
-    """What the next virtual machine would find on a disk."""
-    disk = drive.open("test")
-    with open(path, "wb") as file:
-        for sector in range(0, disk.sector_count, 2048):
-            file.write(disk.read(sector, 2048))
-    disk.close()
-    return path
-
-
-def replay_and_check(image: Path, program: Program) -> None:
-    """Replay the journal; then there is nothing to repair."""
-    replayed = subprocess.run(
-        [program("e2fsck"), "-y", "-E", "journal_only", image], capture_output=True, text=True
-    )
-    assert replayed.returncode in (0, 1), replayed.stdout + replayed.stderr
-    assert_clean(image, program)
-
-
-def assert_all_there(image: Path, last: int, directory: Path, program: Program) -> None:
-    """Everything synced up to number `last`; of what is beyond, the disk may have some."""
-    directory.mkdir()
-    subprocess.run([program("debugfs"), "-R", f"rdump / {directory}", image], check=True, capture_output=True)
-    log = (directory / "log").read_text().splitlines()
-    assert log == [str(number) for number in range(len(log))]
-    assert len(log) - 1 in (last, last + 1)
-    for number in range(max(0, last - FILES + 2), last + 1):  # but for the one that may be overwritten
-        assert (directory / f"file{number % FILES}").read_bytes() == contents(
-            number, number * 997 % 60000 + 1
-        )
-    slots = (directory / "slots").read_bytes()
-    for number in range(max(0, last - SLOTS + 2), last + 1):
-        at = number % SLOTS * SLOT_SIZE
-        assert slots[at : at + SLOT_SIZE] == contents(number, SLOT_SIZE), number
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.soak)])
