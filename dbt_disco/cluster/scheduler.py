@@ -150,9 +150,14 @@ class Scheduler:
             processor.is_asleep = False
             if done is not None:
                 self._take_back(processor, done)
-            while (due := processor.take_due(now)) is not None:
-                self._make_ready(due)
-            task = processor.current = self._choose(processor) if self._ready else None
+            due = self._make_due_ready(processor, now)
+            task: Task | None
+            if done is not None and self._leaves_to_sleepers(done, due):
+                self._ready.remove(done)
+                task = done
+            else:
+                task = self._choose(processor) if self._ready else None
+            processor.current = task
             if task is not None:
                 self._give(processor, task, now)
             elif not self.is_closed:
@@ -212,6 +217,27 @@ class Scheduler:
 
     def _may_run(self, processor: Processor, task: Task) -> bool:
         return self.steals or processor.node == task.home_node
+
+    def _make_due_ready(self, processor: Processor, now: int) -> list[Task]:
+        """The idle tasks that a processor sees to, and that are to run by now."""
+        found = []
+        while (due := processor.take_due(now)) is not None:
+            self._make_ready(due)
+            found.append(due)
+        return found
+
+    def _leaves_to_sleepers(self, done: Task, due: Sequence[Task]) -> bool:
+        """Whether a task that has been preempted for ticks only goes on at once, as somebody who sleeps can run those.
+
+        He sees to those tasks from then on, natively, and nobody is preempted for them any more.
+        """
+        if done.state is not TaskState.READY or done.holds or not due:
+            return False
+        others = [task for task in self._ready if task is not done and not task.holds]
+        return len(others) == len(due) and all(
+            any(processor.is_asleep and self._may_run(processor, task) for processor in self.processors)
+            for task in others
+        )
 
     def _take_back(self, processor: Processor, task: Task) -> None:
         processor.current = None

@@ -32,6 +32,7 @@ from translator.system.exceptions import (
     lacks_views,
     must_stop,
 )
+from translator.system.heat import counter_after
 from translator.system.routine import ARGUMENTS, Routine, argument
 from translator.system.translate import FILLED, STOP
 from translator.system.views import ENTRIES_SHIFT, PAGE_SHIFT, SENTINEL, TABLE_SHIFT
@@ -165,7 +166,7 @@ def _go_to_address() -> str:
     r.write("last_branch", 0)
     entry = slot + (address.zext(64) << 2)
     counter = entry + COUNTER_OFFSET
-    count = r.load(counter, 32) + 1
+    count = counter_after(r.load(counter, 32), r.read("heat"))
     r.store(counter, count)
     with r.when((count & SYSTEM_REPORT_MASK).eq(0), unlikely=True):
         r.write("hot_target", address)

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from translator.ir import IrValue
 from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, SYSTEM_HOT_THRESHOLD
 from translator.system.page_routine import PageRoutine
 from translator.system.routine import argument
+
+TICK_HEAT: Final = 32
+"""What a taken branch counts for in a tick of an idle virtual machine, of which there will be many: a power of two."""
+
+
+def counter_after(count: IrValue, heat: IrValue) -> IrValue:
+    """A counter after a taken branch that counts for `heat`: a multiple of that, so that no multiple of what an address
+    is reported at is left out."""
+    return (count + heat) & heat.constant(0, heat.width) - heat
 
 
 def heat_ir() -> str:
@@ -15,7 +27,8 @@ def heat_ir() -> str:
     r = PageRoutine()
     with r.repeat(argument(r, "count")) as number:
         at = argument(r, "entries", 64) + number.zext(64) * ENTRY_SIZE + COUNTER_OFFSET
-        with r.when(r.load(at, 32).lt_unsigned(SYSTEM_HOT_THRESHOLD)):
+        # Not if there is nothing to undo: the host has no memory yet for entries that nobody has written to.
+        with r.when((r.load(at, 32) - 1).lt_unsigned(SYSTEM_HOT_THRESHOLD - 1)):
             r.store(at, r.constant(0, 32))
     r.give(0)
     return r.function("cool_entries", "i32", "i64 %entries, i32 %count")

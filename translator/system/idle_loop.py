@@ -33,6 +33,7 @@ from typing import Final
 from translator.cp0_registers import Cause
 from translator.ir import UNLIKELY_METADATA, IrValue
 from translator.state import Stop
+from translator.system.heat import TICK_HEAT
 from translator.system.routine import Routine, argument
 
 TICKING: Final = 1
@@ -265,7 +266,9 @@ def _run(r: _LoopRoutine) -> None:
     r.emit(f"store atomic i64 0, ptr {r.pointer(r.field_address('limit'))} seq_cst, align 8")
     resume = r.pointer(r.field_address("resume_entry"))
     arguments = f"ptr %state, ptr {resume}, ptr null, {clock.typed()}"
+    r.write("heat", TICK_HEAT)
     left = r.call_library("vcpu.enter", arguments)
+    r.write("heat", 1)
     r.write("host_timer", timer)
     r.publish_running(r.constant(0, 64))
     r.put("vcpu.left", left)
