@@ -37,10 +37,10 @@ HOT_THRESHOLD: Final = 2000
 
 ELSEWHERE_SHIFT: Final = 17
 """An entry whose regions are all for other pages gets hot again each time this bit of its counter changes."""
-SYSTEM_WARM_SHIFT: Final = 15
+SYSTEM_WARM_SHIFT: Final = 16
 """In virtual machines, an address is reported whenever a multiple of 1 << SYSTEM_WARM_SHIFT taken branches have gone
 there: the first time, a region of an earlier run may be had for it …"""
-SYSTEM_HOT_THRESHOLD: Final = 6 << SYSTEM_WARM_SHIFT
+SYSTEM_HOT_THRESHOLD: Final = 3 << SYSTEM_WARM_SHIFT
 """… and now, one is to be compiled. Their regions take longer to compile than user programs', and little of their code
 is ever hot: compiling what a boot passes through would cost more than interpreting it."""
 COUNTER_PARKED: Final = 1 << 31

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from runtime.compile_client import CompileClient
     from runtime.system.vcpu import SystemVcpu
 
-_COVERED_PATIENCE: Final = 8
+_COVERED_PATIENCE: Final = 3
 """How often an address within a region must get hot in tier 0 before it gets a region of its own."""
 _KEY_CODE: Final = 64
 """Bytes of code at the hot address that name a translation in the disk cache."""
