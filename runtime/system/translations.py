@@ -142,8 +142,8 @@ class SystemTranslations:
             return
         count = pages.variant.counter(entry)
         is_hot = count >= SYSTEM_HOT_THRESHOLD  # or parked, as for other pages or addresses
-        if not is_hot and count >= 2 << SYSTEM_WARM_SHIFT:
-            return  # earlier runs have been asked
+        if seed in self._requested or (not is_hot and count >= 2 << SYSTEM_WARM_SHIFT):
+            return  # it is under way, perhaps for another address space; or earlier runs have been asked
         place = Place(entry, seed)
         with self._lock:
             if not self._is_wanted(place, pages):
@@ -162,7 +162,7 @@ class SystemTranslations:
     def _is_wanted(self, place: Place, pages: GuestPages) -> bool:
         """Whether there may be a region, and there is none yet."""
         regions, decoded = pages.variant.regions, self.vcpu.memory.machine.decoded
-        if place.pc in self._requested or regions.is_asked_for(place) or regions.serves(place, pages):
+        if regions.is_asked_for(place) or regions.serves(place, pages):
             return False
         page = pages.machine_page(place.pc >> MACHINE_PAGE_SHIFT)
         return page is not None and decoded.times_data(page) < _UNSTEADY
