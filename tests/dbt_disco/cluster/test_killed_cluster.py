@@ -81,8 +81,9 @@ def run_and_kill(text: str, directory: Path, dice: random.Random) -> dict[str, t
         return {name: (found[name], last[name]) for name in MODES}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "kills", [pytest.param(2, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.soak)]
+)
 def test_killed_while_all_guests_write(
     debian: GuestFiles, tmp_path: Path, program: Program, first_seed: int, kills: int
 ) -> None:

@@ -89,13 +89,13 @@ def assert_all_there(
     assert log == [str(number) for number in range(len(log))]
     there = len(log) - 1
     assert there in (last, last + 1) or (there > last and not is_last)
-    last = max(last, there - 1)
-    for number in range(max(0, last - FILES + 2), last + 1):  # but for the one that may be overwritten
+    # What is in the log had been synced before; of what it replaces, the next one may have been overwritten.
+    for number in range(max(0, there - FILES + 2), there + 1):
         assert (directory / f"file{number % FILES}").read_bytes() == contents(
             number, number * 997 % 60000 + 1
         )
     slots = (directory / "slots").read_bytes()
-    for number in range(max(0, last - SLOTS + 2), last + 1):
+    for number in range(max(0, there - SLOTS + 2), there + 1):
         at = number % SLOTS * SLOT_SIZE
         assert slots[at : at + SLOT_SIZE] == contents(number, SLOT_SIZE), number
     return there
