@@ -23,7 +23,7 @@ KERNELS: dict[Engine, int] = {"interpreter": 10, "translator": 3}
 INSTRUCTIONS = 4_000
 LONG = 20_000
 MANY = 150
-PARTS = 6
+PARTS = 15
 MOVED = 40
 CPUS = ("24Kf", "24Kf-16", "24Kc")
 
