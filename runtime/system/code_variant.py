@@ -32,6 +32,7 @@ from translator.predecode import (
     ENTRY_SIZE,
     OPERANDS_OFFSET,
     SYSTEM_HOT_THRESHOLD,
+    SYSTEM_HOTTER_THRESHOLD,
     handler_symbol,
     reserved_in_coprocessor_symbol,
 )
@@ -95,6 +96,8 @@ class CodeVariant:
         """1: there may be entries of the page."""
         self.cold: Final = SYSTEM_HOT_THRESHOLD - 1 if key.engine == "translator" else 0
         """The counter of an address that control has not gone to."""
+        self._known: frozenset[int] = frozenset()
+        """Pages that were executed before the last virtual machine began."""
         table = DecodeTable(self._handler_of, wide_fpu=key.wide_fpu)
         self._decode_table: Final = ctypes.create_string_buffer(table.contents)
         self.decode_table: Final = ctypes.addressof(self._decode_table)
@@ -136,6 +139,10 @@ class CodeVariant:
         """How often control has gone to the entry at a host address, perhaps with COUNTER_PARKED."""
         return ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value
 
+    def is_hot(self, count: int, page: int) -> bool:
+        """Whether an address of a page is worth a translation, by its counter. One that is parked is."""
+        return count >= (SYSTEM_HOTTER_THRESHOLD if page in self._known else SYSTEM_HOT_THRESHOLD)
+
     def park(self, entry: int) -> None:
         """The entry need not be reported as hot any more. Native code that counts at this moment may undo it."""
         ctypes.c_uint32.from_address(entry + COUNTER_OFFSET).value |= COUNTER_PARKED
@@ -147,7 +154,8 @@ class CodeVariant:
         if self.cold:
             return
         cool_entries = page_routines(self.key.use_cache).cool_entries
-        for page, _ in words_in_use(self.pages):
+        self._known = frozenset(page for page, _ in words_in_use(self.pages))
+        for page in self._known:
             cool_entries(self.entries(page), _ENTRIES_SIZE // ENTRY_SIZE)
 
     def cool(self, entry: int) -> None:

@@ -22,7 +22,7 @@ from runtime.system.installed_regions import (
     RegionEntry,
 )
 from runtime.translations import TranslationCounts
-from translator.predecode import SYSTEM_HOT_THRESHOLD, SYSTEM_WARM_SHIFT
+from translator.predecode import SYSTEM_WARM_SHIFT
 from translator.system.views import KERNEL_ADDRESSES
 from translator.translation import ALTERNATIVES_SYMBOL, PAGES_SYMBOL, Translation
 from translator.worker_messages import Extent
@@ -141,7 +141,9 @@ class SystemTranslations:
         if entry is None:
             return
         count = pages.variant.counter(entry)
-        is_hot = count >= SYSTEM_HOT_THRESHOLD  # or parked, as for other pages or addresses
+        page = pages.machine_page(seed >> MACHINE_PAGE_SHIFT)
+        assert page is not None  # as there is an entry
+        is_hot = pages.variant.is_hot(count, page)
         if seed in self._requested or (not is_hot and count >= 2 << SYSTEM_WARM_SHIFT):
             return  # it is under way, perhaps for another address space; or earlier runs have been asked
         place = Place(entry, seed)

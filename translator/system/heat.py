@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from translator.ir import IrValue
-from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, SYSTEM_HOT_THRESHOLD
+from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, SYSTEM_HOTTER_THRESHOLD
 from translator.system.page_routine import PageRoutine
 from translator.system.routine import argument
 
@@ -28,7 +28,7 @@ def heat_ir() -> str:
     with r.repeat(argument(r, "count")) as number:
         at = argument(r, "entries", 64) + number.zext(64) * ENTRY_SIZE + COUNTER_OFFSET
         # Not if there is nothing to undo: the host has no memory yet for entries that nobody has written to.
-        with r.when((r.load(at, 32) - 1).lt_unsigned(SYSTEM_HOT_THRESHOLD - 1)):
+        with r.when((r.load(at, 32) - 1).lt_unsigned(SYSTEM_HOTTER_THRESHOLD - 1)):
             r.store(at, r.constant(0, 32))
     r.give(0)
     return r.function("cool_entries", "i32", "i64 %entries, i32 %count")

@@ -109,6 +109,38 @@ def test_nothing_gets_hot_by_the_sum_of_many_lives(machine: Machine, tmp_path: P
         guest.close()
 
 
+RUN_LOOP_OFTEN = (
+    *("lui r16, 0x8010", "ori r16, r16, 0x1000", "lw r17, 0x1000(r16)"),
+    *("again:", "jalr r31, r16", "addiu r17, r17, -1", "bne r17, r0, again", "nop"),
+    *monitor_call(3),
+)
+"""Calls the loop, which counts 0x1_0000 taken branches, as often as the word behind it says, and powers off."""
+
+
+def requests(machine: Machine, directory: Path, times: list[int]) -> list[int]:
+    """Translations requested by virtual machines that run the loop so often each, one after the other."""
+    setup = configuration(directory, "kernel", *RUN_LOOP_OFTEN)
+    guests = []
+    for count in times:
+        guests.append(VirtualMachine(setup, ScriptedConsole(), machine=machine))
+        guests[-1].memory.write(0x102 << 12, count.to_bytes(4, "little"))
+        assert guests[-1].run().ending is Ending.POWER_OFF
+    counts = [vcpu(guest).translations.counts.requested for guest in guests]
+    for guest in guests:
+        guest.close()
+    return counts
+
+
+def test_what_others_have_run_and_not_made_hot_has_to_be_hotter(machine: Machine, tmp_path: Path) -> None:
+    """A threshold that one virtual machine has just not reached, the next would pass by a little."""
+    times = SYSTEM_HOT_THRESHOLD >> 16
+    assert requests(machine, tmp_path, [times - 1, times + 1, 2 * times - 1, 2 * times + 1]) == [0, 0, 0, 1]
+
+
+def test_what_is_new_need_not_be_hotter(machine: Machine, tmp_path: Path) -> None:
+    assert requests(machine, tmp_path, [(SYSTEM_HOT_THRESHOLD >> 16) + 1, 1]) == [1, 0]
+
+
 def test_equal_pages_become_one_when_they_are_executed(machine: Machine, tmp_path: Path) -> None:
     """Of different files, so that they are shared by what they hold only."""
     names = ("one", "other")
