@@ -67,6 +67,14 @@ def discard_memory(address: int, length: int) -> None:
         raise _error("madvise")
 
 
+def prefer_large_pages(address: int, length: int) -> None:
+    """Have the host use large pages where memory of the range gets used, if it can: a hint.
+
+    Of what is random to the host's TLB, each of its entries then covers more.
+    """
+    _madvise(address, length, mmap.MADV_HUGEPAGE)
+
+
 def remove_memory(address: int, length: int) -> None:
     """Give shared pages of a file in memory back: they read as zeros from now on. `OSError` when the kernel refuses."""
     if _madvise(address, length, mmap.MADV_REMOVE):

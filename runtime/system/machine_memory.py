@@ -27,6 +27,7 @@ from runtime.host_memory import (
     PROT_WRITE,
     discard_memory,
     map_memory,
+    prefer_large_pages,
     unmap_memory,
 )
 from runtime.system.access_counts import AccessCounts
@@ -81,6 +82,7 @@ class MachineMemory:
         self._size: Final = self.pages << MACHINE_PAGE_SHIFT
         self.base: Final = _reserve(self._size)
         """Host address of machine address 0."""
+        prefer_large_pages(self.base, self._size)
         self.lock: Final = RLock()
         self.decoded: Final = DecodedPages(self.pages, self.lock)
         """The code in them, and what is derived from it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 MEMORY_MEGABYTES = 64
-_SECONDS = 20
+_SECONDS = 60
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from runtime.system.vcpu import SystemVcpu
 BLOCK_BY_BLOCK = 0
 BY_DEFAULT = 1_000_000
 WHEN_SLOW = 20_000_000
+HANG = 1500
+"""Seconds: 300 to 600 have been seen on one host."""
 TRANSLATED_BY_DEFAULT = 400_000
 """Behind them comes code of many blocks, each of which has to be translated."""
 
@@ -59,10 +61,12 @@ def test_translator(configuration: Configuration, instructions: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(HANG)
 def test_interpreter_for_long(configuration: Configuration) -> None:
     check(configuration, "interpreter", WHEN_SLOW, BLOCK_BY_BLOCK)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(HANG)
 def test_auto_for_long(configuration: Configuration) -> None:
     check(configuration, "auto", WHEN_SLOW, 1000)
