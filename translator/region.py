@@ -23,8 +23,6 @@ _MAX_CASES: Final = 128
 _FUNCTION_REACH: Final = 2048
 """How far from the last callee of a register call others are looked for, in bytes."""
 _MAX_CALLEES: Final = 8
-_INLINED_INSTRUCTIONS: Final = 500
-"""Up to this size, a function that has a region of its own becomes part of its callers' too."""
 _RETURN_WORD: Final = 0x03E0_0008
 """jr $ra"""
 
@@ -43,6 +41,8 @@ class Profile:
     """Whether another region can be entered at an address: a region then ends there."""
     has_region: Callable[[int], bool] = lambda pc: False
     """Whether another region can be entered at an address: a call there stays a call, unless the callee is small."""
+    max_inlined: int = 96
+    """Instructions up to which a function that has a region of its own becomes part of its callers' too."""
     max_instructions: int = 1000
     decode: Callable[[int], Instruction | None] = decode
     """Words → instructions; None for what a region cannot contain."""
@@ -261,7 +261,7 @@ class _Discovery:
         if not self.profile.has_region(callee):
             return False
         size, seen, waiting = 0, {callee}, [callee]
-        while waiting and size <= _INLINED_INSTRUCTIONS:
+        while waiting and size <= self.profile.max_inlined:
             block = self.scan(waiting.pop(), {})
             if block is None:
                 continue
@@ -269,7 +269,7 @@ class _Discovery:
             following = [target for target in self.within_function(block) if target not in seen]
             seen.update(following)
             waiting += following
-        return size > _INLINED_INSTRUCTIONS
+        return size > self.profile.max_inlined
 
     def within_function(self, block: Block) -> Iterator[int]:
         """Where control has gone from a block without leaving its function."""

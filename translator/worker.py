@@ -39,6 +39,9 @@ from translator.worker_messages import Extent, receive, send
 GLUE_INSTRUCTIONS = 300
 SYSTEM_WARM = 500
 """Heat from which an address of a virtual machine belongs in a region: its counters start so much later to matter."""
+GUEST_PROGRAM_INLINED = 500
+"""`Profile.max_inlined` for programs in virtual machines, where leaving a region for another costs most. Kernels would
+only take longer to compile: what is hot in one is all over the place."""
 _LIBRARY_DISTANCE = 16 << 20
 """A program and its libraries are further apart than this, at another distance in every process."""
 STATIC_INSTRUCTIONS = 48
@@ -138,8 +141,10 @@ def _translation(
     mode = Mode(*flags)
     code = _GuestCode(requests, answers, mode.big_endian)
     word = code.word if mode.wide_fpu else without_reserved_pairs(code.word)
+    max_inlined = Profile.max_inlined
     if mode.system and seed < KERNEL_ADDRESSES:
         word = near(seed, word)
+        max_inlined = GUEST_PROGRAM_INLINED
     decoder = decode_in_region if mode.system else decode
     if extent == Extent.STATIC:
         profile = Profile(word, code.heat, warm=0, max_instructions=STATIC_INSTRUCTIONS, decode=decoder)
@@ -153,7 +158,9 @@ def _translation(
         )
     else:
         warm = SYSTEM_WARM if mode.system else Profile.warm
-        profile = Profile(word, code.heat, warm=warm, decode=decoder, has_region=code.is_entry)
+        profile = Profile(
+            word, code.heat, warm=warm, decode=decoder, has_region=code.is_entry, max_inlined=max_inlined
+        )
     return translate(seed, mode, code, profile)
 
 
