@@ -37,6 +37,9 @@ _KEY_CODE: Final = 64
 """Bytes of code at the hot address that name a translation in the disk cache."""
 _PATIENCE: Final = 0.25
 """Seconds that the end of a run waits for the compile worker, if earlier runs of the same have left it work, too."""
+_UNFINISHED: Final = b"unfinished"
+_FINISHED: Final = b"finished"
+"""Notes of a run: whether it has left the compile worker work."""
 _UNSTEADY: Final = 3
 """A page that has been taken for data so often gets no more regions."""
 
@@ -67,20 +70,19 @@ class SystemTranslations:
         self._owns_service: Final = service is None
         self._client: CompileClient | None = None
         self._ready = False
-        self._unfinished = ""
-        """Name in the disk cache of the note that this run has ended before all was compiled; "": nothing was hot."""
-        self._goes_on = False
-        """Whether an earlier run has left that note."""
+        self._note_name = ""
+        """Of the note that this run leaves in the disk cache; "": nothing has been reported yet."""
+        self._earlier_note: bytes | None = None
+        """What an earlier run of the same has left there."""
 
     def close(self) -> None:
         """End the compile worker, if it is for this vCPU only, and give the code memory back."""
         if self._client is not None:
             self._finish(self._client)
             self._client.close()
-        if self._requested:
-            self._cache.store(self._unfinished, b"")
-        elif self._goes_on:
-            self._cache.remove(self._unfinished)
+        note = _UNFINISHED if self._requested else _FINISHED
+        if self._note_name and note != self._earlier_note:
+            self._cache.store(self._note_name, note)
         with self._lock:
             for seed, (pages, _) in self._requested.items():
                 self._give_up(seed, pages)
@@ -116,7 +118,8 @@ class SystemTranslations:
 
         What gets hot just before every end would be asked for, and started upon, in every run otherwise.
         """
-        deadline = monotonic() + (_PATIENCE if self._goes_on and self._owns_service else 0)
+        goes_on = self._earlier_note == _UNFINISHED
+        deadline = monotonic() + (_PATIENCE if goes_on and self._owns_service else 0)
         while self._requested and (result := client.next(max(deadline - monotonic(), 0))) is not None:
             seed, translation = result
             _, name = self._requested.pop(seed)
@@ -124,10 +127,13 @@ class SystemTranslations:
                 self._cache.store(name, translation.to_bytes())
 
     def _begin(self, name: str) -> None:
-        """Code is hot for the first time, and tells what run this is. The worker takes a while to start."""
-        self._unfinished = f"unfinished/{name.rpartition('/')[2]}"
-        self._goes_on = self._cache.load(self._unfinished) is not None
-        if self._goes_on:
+        """Code is reported for the first time, and tells what run this is.
+
+        Where there will be something to compile, the worker starts at once: it takes a while.
+        """
+        self._note_name = f"runs/{name.rpartition('/')[2]}"
+        self._earlier_note = self._cache.load(self._note_name)
+        if self._earlier_note != _FINISHED:
             self._compile_client().service.start()
 
     # Requests.
@@ -152,7 +158,7 @@ class SystemTranslations:
                 pages.variant.park(entry)
                 return
         name = self._cache_name(seed, pages)
-        if not self._unfinished:
+        if not self._note_name:
             self._begin(name)
         cached = self._known(name)
         if cached is not None and self._install(cached, seed, pages):

@@ -25,6 +25,9 @@ LOOP = ("lui r8, 8", "loop:", "addiu r8, r8, -1", "bne r8, r0, loop", "nop")
 LATE = (*LOOP, *monitor_call(3))
 """A loop that gets hot, and is at its end long before the worker has started."""
 
+WARM = ("lui r8, 2", *LOOP[1:], *monitor_call(3))
+"""A loop that does not get hot."""
+
 UNTIL_INPUT = (
     "lui r10, 0xbf00",
     "until_input:",
@@ -53,6 +56,11 @@ def run(tmp_path: Path, *program: str) -> SystemTranslations:
     return of(guest)
 
 
+def notes(cache: Path) -> list[bytes]:
+    """What the runs have noted (each file begins with a digest of the rest)."""
+    return [path.read_bytes()[16:] for path in cache.glob("*/runs/*")]
+
+
 def of(guest: VirtualMachine) -> SystemTranslations:
     assert isinstance(guest.vcpu, SystemVcpu)
     return guest.vcpu.translations
@@ -63,14 +71,23 @@ def test_a_run_that_ends_too_early_is_finished_by_the_next_ones(
 ) -> None:
     first = run(tmp_path, *LATE)
     assert (first.counts.requested, first.counts.installed) == (1, 0)
-    assert len(list(cache.glob("*/unfinished/*"))) == 1
+    assert notes(cache) == [b"unfinished"]
     monkeypatch.setattr(translations, "_PATIENCE", TIMEOUT)
     run(tmp_path, *LATE)
     for _ in range(2):
         later = run(tmp_path, *LATE)
         assert (later.counts.requested, later.counts.from_cache) == (1, 1)
         assert later._client is None  # nor has a worker been started in vain
-    assert not list(cache.glob("*/unfinished/*"))
+    assert notes(cache) == [b"finished"]
+
+
+def test_the_worker_starts_before_anything_is_hot_unless_an_earlier_run_has_needed_none(
+    tmp_path: Path, cache: Path
+) -> None:
+    first, second = (run(tmp_path, *WARM) for _ in range(2))
+    assert first._client is not None and second._client is None
+    assert [each.counts.requested for each in (first, second)] == [0, 0]
+    assert notes(cache) == [b"finished"]
 
 
 def run_until(kernel: Path, is_enough: Callable[[TranslationCounts], bool]) -> TranslationCounts:
