@@ -15,6 +15,7 @@ from runtime.native_code import load_or_compile, system_native_code
 from runtime.system import host_timer, preemption_timer
 from translator.system.idle_loop import (
     OWNER_SHIFT,
+    SPACE_SHIFT,
     STILL_WAITS,
     TAKEN,
     LoopRecord,
@@ -90,6 +91,9 @@ class IdleVcpu:
         """On the loop's thread, when it has come by with it: result of `enter`; None: it still stands at its `wait`."""
         self._record.claim = TAKEN
         self._vcpu.note_outside()
+        for note in self._record.notes[: self._record.noted]:
+            self._vcpu.meet_hot(note & 0xFFFF_FFFF, note >> SPACE_SHIFT)
+        self._record.noted = 0
         left = int(self._record.left)
         return None if left == STILL_WAITS else left
 

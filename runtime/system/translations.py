@@ -138,11 +138,11 @@ class SystemTranslations:
 
     # Requests.
 
-    def hot(self, seed: int) -> None:
-        """Control goes to virtual address `seed` often: use the region that an earlier run has translated there, or, if
-        it is hot, have it translated, unless that is under way or done.
+    def hot(self, seed: int, space: int) -> None:
+        """Control goes to virtual address `seed` of an address space often: use the region that an earlier run has
+        translated there, or, if it is hot, have it translated, unless that is under way or done.
         """
-        pages = GuestPages(self, self.vcpu.state.space)
+        pages = GuestPages(self, space)
         entry = pages.entry(seed)
         if entry is None:
             return

@@ -353,9 +353,13 @@ class SystemVcpu:
         return contents
 
     def _meet_hot(self) -> bool:
-        if self._enabled:
-            self.translations.hot(self.state.hot_target)
+        self.meet_hot(self.state.hot_target, self.state.space)
         return True
+
+    def meet_hot(self, address: int, space: int) -> None:
+        """Control has gone to an address of an address space so often that it may be worth a region."""
+        if self._enabled:
+            self.translations.hot(address, space)
 
     def _meet_visit(self) -> bool:
         self.state.visit_requested = 0

@@ -53,6 +53,12 @@ _TIMER_INTERRUPT_MASK: Final = 1 << 15
 _INSTRUCTION: Final = 16
 """Of the vCPU's clock."""
 _FIELDS_OF_TIMES: Final = 4
+NOTES: Final = 16
+"""Hot addresses that ticks note at most before Python is told of them …"""
+_TICKS_PER_TELLING: Final = 256
+"""… which it is after so many ticks in any case: a power of two."""
+SPACE_SHIFT: Final = 32
+"""In a note: the address space, above the address."""
 
 
 class VcpuRecord(ctypes.Structure):
@@ -69,6 +75,8 @@ class VcpuRecord(ctypes.Structure):
         ("claim", ctypes.c_uint32),
         ("left", ctypes.c_uint32),  # result of `enter`, or STILL_WAITS
         ("timer_is_off", ctypes.c_uint32),  # 1: its host timer is not set, as the loop sees to Compare
+        ("noted", ctypes.c_uint32),  # how many of `notes` there are
+        ("notes", ctypes.c_uint64 * NOTES),  # addresses that ticks have found to be hot, with their spaces
     ]
 
 
@@ -102,7 +110,7 @@ class LoopRecord(ctypes.Structure):
 
 def idle_loop_ir() -> str:
     """LLVM IR of the module."""
-    return "\n".join([_take(), _first(), _tick(), _idle(), UNLIKELY_METADATA])
+    return "\n".join([_take(), _first(), _note_hot(), _tick(), _idle(), UNLIKELY_METADATA])
 
 
 class _LoopRoutine(Routine):
@@ -233,7 +241,8 @@ def _tick() -> str:
     with r.when(r.exchange(claim_at, idle | TICKING, idle) ^ 1):
         r.give(1)
     requested = r.get_atomic(r.field_address("stop_requested"))
-    with r.when(requested.ne(0)):
+    is_told = r.get("vcpu.noted").ne(0) & (r.get("vcpu.ticks") & _TICKS_PER_TELLING - 1).eq(0)
+    with r.when(requested.ne(0) | is_told):
         r.give(r.exchange(claim_at, idle, idle | TICKING).zext(32))
     r.give(0)
     return r.define("tick", "i32", "ptr %state, i64 %loop, i64 %vcpu")
@@ -264,10 +273,9 @@ def _run(r: _LoopRoutine) -> None:
     r.put("vcpu.timer_is_off", r.constant(1, 32))
     r.call_library("loop.setspecific", f"i32 {r.get('vcpu.fault_key').trunc(32).name}, ptr %state")
     r.emit(f"store atomic i64 0, ptr {r.pointer(r.field_address('limit'))} seq_cst, align 8")
-    resume = r.pointer(r.field_address("resume_entry"))
-    arguments = f"ptr %state, ptr {resume}, ptr null, {clock.typed()}"
+    r.write("clock", clock)
     r.write("heat", TICK_HEAT)
-    left = r.call_library("vcpu.enter", arguments)
+    left = _enter(r)
     r.write("heat", 1)
     r.write("host_timer", timer)
     r.publish_running(r.constant(0, 64))
@@ -278,6 +286,37 @@ def _run(r: _LoopRoutine) -> None:
     r.put("loop.clock", after)
     r.put("loop.time", r.get("loop.time") + used)
     r.put("vcpu.time", r.get("vcpu.time") + used)
+
+
+def _enter(r: _LoopRoutine) -> IrValue:
+    """Enter native code where the vCPU stands, and again when it has only found an address to be hot."""
+    again, done = r.label("again"), r.label("done")
+    r.emit(f"br label %{again}")
+    r.block(again)
+    resume = r.pointer(r.field_address("resume_entry"))
+    clock = r.read("clock")
+    left = r.call_library("vcpu.enter", f"ptr %state, ptr {resume}, ptr null, {clock.typed()}")
+    noted = r.value("noted", f"call i32 @note_hot(ptr %state, i64 %vcpu, {left.typed()})", 32)
+    r.branch_if(noted.ne(0), again, done)
+    r.block(done)
+    return left
+
+
+def _note_hot() -> str:
+    """i32 note_hot(state, vcpu, left): 1 if it has stopped for a hot address, which has been noted for Python.
+
+    That is not urgent; and each time that Python has a vCPU costs as much as many ticks.
+    """
+    r = _LoopRoutine()
+    is_hot = argument(r, "left").eq(0) & r.read("stop").eq(int(Stop.HOT))
+    count = r.get("vcpu.noted")
+    with r.when((is_hot & count.lt_unsigned(NOTES)) ^ 1):
+        r.give(0)
+    note = r.read("hot_target").zext(64) | (r.read("space").zext(64) << SPACE_SHIFT)
+    r.store(r.at("vcpu.notes") + (count.zext(64) << 3), note)
+    r.put("vcpu.noted", count + 1)
+    r.give(1)
+    return r.define("note_hot", "i32", "ptr %state, i64 %vcpu, i32 %left")
 
 
 def _python_is_needed(r: _LoopRoutine) -> IrValue:

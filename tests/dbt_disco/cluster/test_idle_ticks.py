@@ -12,8 +12,10 @@ from dbt_disco.cluster.cluster import Cluster
 from dbt_disco.cluster.configuration import MachineConfiguration
 from dbt_disco.cluster.member import Member, MemberState
 from dbt_disco.cluster.task import Task, TaskState
+from runtime.system.vcpu import SystemVcpu
 from tests.dbt_disco.cluster.clusters import member, running, wait_for_state, wait_until
 from tests.dbt_disco.virtual_machine.bare_programs import ENDLESS, raw_image
+from translator.state import Stop
 
 PERIOD = 80_000
 """Ticks of Count between two matches of Compare: half a millisecond."""
@@ -100,6 +102,25 @@ def test_ticks_run_without_the_scheduler(kernel: Path) -> None:
             assert task_of(vm).slices - slices < 100
             assert sum(task_of(vm).vcpu.stops.values()) - sum(stops.values()) < 100
             check_periods(cluster, vm)
+
+
+def test_what_ticks_find_hot_is_noted_and_translated(tmp_path: Path) -> None:
+    loop = ("ori r16, r0, 3000", "spin:", "addiu r16, r16, -1", "bne r16, r0, spin", "nop")
+    start = TICKING.index("next:") + 1
+    kernel = tmp_path / "busy"
+    kernel.write_bytes(raw_image(*TICKING[:start], *loop, *TICKING[start:]))
+    with running([member("vm", kernel, home_node=0)]) as cluster:
+        vm = cluster.members["vm"]
+        wait_until(lambda: vm.task is not None, "a life")
+        task = task_of(vm)
+        assert isinstance(task.vcpu, SystemVcpu)
+        counts = task.vcpu.translations.counts
+        wait_until(lambda: counts.installed > 0, "a region of the loop")
+        native = ticks(vm)
+        assert native > 0
+        wait_until(lambda: ticks(vm) > native + 300, "native ticks go on")
+        assert task.vcpu.stops[Stop.HOT] <= 1  # of three reports
+        check_periods(cluster, vm)
 
 
 def test_processor_time_is_that_of_the_processors(kernel: Path) -> None:
