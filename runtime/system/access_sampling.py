@@ -13,8 +13,8 @@ from typing import Final
 
 from runtime.system.vcpu import SystemVcpu
 
-_MOST_EMPTIED: Final = 128
-"""Slots emptied at a visit, at most: filling one again takes some 0.3 µs."""
+_MOST_EMPTIED: Final = 64
+"""Slots emptied at a visit, at most: where a region is left to fill one again, that takes microseconds."""
 _MOST_RECORDS: Final = 1024
 _FEWEST_RECORDS: Final = 32
 """Records looked at for that."""

@@ -11,7 +11,7 @@ from dbt_disco.benchmark.scenarios.scenario import Figure, Plan, Scenario, Step,
 _START: Final = Target(20)
 _END: Final = Target(80, at_least=True)
 _COST: Final = Target(5)
-_TURNS: Final = 2
+_TURNS: Final = 5
 
 
 class WrongNodes(Scenario):
