@@ -8,12 +8,12 @@ for that twice, so no timed run does.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from dbt_disco.scratch_directory import ScratchDirectory
 from dbt_disco.virtual_machine.compressed_kernel import unpacked_kernels
 from runtime.disk_cache import engine_code
 
@@ -34,7 +34,7 @@ class ColdCache:
         if not timed:
             yield self._prepared
             return
-        with tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as scratch:
+        with ScratchDirectory("dbt-disco-bench-") as scratch:
             for file in (*engine_code(self._prepared), *unpacked_kernels(self._prepared)):
                 copy = Path(scratch, file.relative_to(self._prepared))
                 copy.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dbt_disco.benchmark.engines import Engine
 from dbt_disco.benchmark.program_table import Program
+from dbt_disco.scratch_directory import ScratchDirectory
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def measure(engine: Engine, program: Program, scale: str, timeout: float, cache:
     A run that takes longer than `timeout` seconds is ended and counts as failed.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as scratch,
+        ScratchDirectory("dbt-disco-bench-") as scratch,
         tempfile.TemporaryFile() as output,
     ):
         environment = os.environ | engine.environment

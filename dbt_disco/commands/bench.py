@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dbt_disco.command_error import CommandError
 from dbt_disco.option_types import positive, seconds
+from dbt_disco.scratch_directory import ScratchDirectory
 
 if TYPE_CHECKING:
     from dbt_disco.argument_parser import ArgumentParser
@@ -139,7 +139,7 @@ def execute(options: argparse.Namespace) -> int:
         kind = _kind(options)
         if kind is not None:
             return _virtual_machine_benchmark(kind, options)
-        with tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as directory:
+        with ScratchDirectory("dbt-disco-bench-") as directory:
             return _benchmark(options, Path(directory))
     except (OSError, ValueError) as error:
         raise CommandError(f"bench: {error}", USAGE_ERROR) from error

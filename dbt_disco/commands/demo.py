@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dbt_disco.command_error import CommandError
 from dbt_disco.process_end import die_by_signal
+from dbt_disco.scratch_directory import ScratchDirectory
 from runtime.addresses import MACHINE_PAGE_SIZE
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _show_machines(screen: Screen) -> list[str]:
 
     nodes = f"{MACHINE.nodes} nodes with {MACHINE.memory_per_node // _MB} MB each"
     screen.headline(f"Four virtual machines of {MEMORY_SIZE // _MB} MB on {nodes}, and one disk for all")
-    with tempfile.TemporaryDirectory(prefix="dbt-disco-demo-") as directory:
+    with ScratchDirectory("dbt-disco-demo-") as directory:
         volume = demo_volume()
         disk = Path(directory, "disk")
         disk.write_bytes(volume.image())

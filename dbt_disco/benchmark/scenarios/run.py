@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from dbt_disco.benchmark.scenarios.scenario import Plan, Scenario, Step
 from dbt_disco.benchmark.scenarios.session import Session
 from dbt_disco.command_error import CommandError
 from dbt_disco.debian.guest_files import GuestFiles, default_directory
+from dbt_disco.scratch_directory import ScratchDirectory
 
 _IDLE_SECONDS: Final = 10.0
 _QUICK_IDLE_SECONDS: Final = 3.0
@@ -30,7 +30,7 @@ def run(kind: Kind, options: argparse.Namespace, programs: Sequence[Program]) ->
     missing = kind.missing()
     if missing:
         raise CommandError(f"bench: {missing}")
-    with tempfile.TemporaryDirectory(prefix="dbt-disco-bench-") as directory:
+    with ScratchDirectory("dbt-disco-bench-") as directory:
         plan = _plan(kind, options, programs, Path(directory))
         scenarios = [kind.scenarios[key](plan) for key in options.scenarios or kind.scenarios]
         session = Session(kind, scenarios, 1 if options.quick else options.repeats)
