@@ -68,10 +68,7 @@ def discard_memory(address: int, length: int) -> None:
 
 
 def prefer_large_pages(address: int, length: int) -> None:
-    """Have the host use large pages where memory of the range gets used, if it can: a hint.
-
-    Of what is random to the host's TLB, each of its entries then covers more.
-    """
+    """A hint: have the host back the range with large pages, so that it takes fewer page faults and TLB entries."""
     _madvise(address, length, mmap.MADV_HUGEPAGE)
 
 

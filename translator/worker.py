@@ -40,8 +40,8 @@ GLUE_INSTRUCTIONS = 300
 SYSTEM_WARM = 500
 """Heat from which an address of a virtual machine belongs in a region: its counters start so much later to matter."""
 GUEST_PROGRAM_INLINED = 500
-"""`Profile.max_inlined` for programs in virtual machines, where leaving a region for another costs most. Kernels would
-only take longer to compile: what is hot in one is all over the place."""
+"""`Profile.max_inlined` for programs in virtual machines, where leaving a region for another costs most. Neither
+kernels' boots nor programs outside were faster for it."""
 _LIBRARY_DISTANCE = 16 << 20
 """A program and its libraries are further apart than this, at another distance in every process."""
 STATIC_INSTRUCTIONS = 48

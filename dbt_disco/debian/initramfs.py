@@ -6,7 +6,6 @@ import posixpath
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import BinaryIO, Final
 from dbt_disco.debian import deb_file
 from dbt_disco.debian.cpio_archive import CpioWriter
 from dbt_disco.debian.fetch_error import FetchError
+from dbt_disco.scratch_directory import ScratchDirectory
 
 BUSYBOX_PATH: Final = "bin/busybox"
 
@@ -58,7 +58,7 @@ def _busybox(package: Path) -> bytes:
 
 def _applets(busybox: bytes) -> list[str]:
     """The paths of busybox's applets; the guest's busybox is asked itself, under our own translator."""
-    with tempfile.TemporaryDirectory(prefix="dbt-disco-") as directory:
+    with ScratchDirectory("dbt-disco-") as directory:
         program = Path(directory, posixpath.basename(BUSYBOX_PATH))
         program.write_bytes(busybox)
         program.chmod(stat.S_IRWXU)

@@ -97,7 +97,7 @@ NEVER_MOVES: Final = f"{__name__}:{StayPolicy.__name__}"
 
 
 def measure_placement(
-    turns: int = 5, seconds: int = SECONDS, progress: Callable[[str], None] = lambda text: None
+    turns: int, seconds: int = SECONDS, progress: Callable[[str], None] = lambda text: None
 ) -> PlacementFigures:
     """Run the scenario on our own kernel, with the policy and without in turns."""
     start = run_on_wrong_nodes(NEVER_MOVES, 1)
