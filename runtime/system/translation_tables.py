@@ -97,7 +97,12 @@ class TranslationTables:
         remove_memory(self._slots, self._size)  # the compile thread may be reading there
         discard_memory(self._heads, 4 * _PHYSICAL_PAGES)
         discard_memory(self._records, 8 * _RECORDS)
+        discard_memory(self.state.slot_blocks, SLOTS >> BLOCK_SHIFT)
         self.state.back_map_used = 1
+
+    def memory_in_use(self) -> int:
+        """Bytes of host memory behind the slots."""
+        return 512 * os.fstat(self._descriptor).st_blocks
 
     def records(self) -> Iterator[tuple[int, int]]:
         """The back map: (physical page, slot)."""

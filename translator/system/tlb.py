@@ -30,7 +30,6 @@ def tlb_ir() -> str:
             _is_overlapped(),
             _write(),
             _zap(),
-            _zap_slots(),
         ]
     )
 
@@ -179,30 +178,17 @@ def _zap() -> str:
     page = hi.shift_right(PAGE_SHIFT) & (1 << HALF_SHIFT) - 2
     is_global = (compared & 0xFF).eq(0)
     with r.when(hi.lt_signed(0)):
-        r.call_for_effect("zap_slots", r.constant(SPACES, 32), page, pages)
+        _zap_half(r, r.constant(SPACES, 32), page, pages)
         r.finish()
     with r.when(is_global):
         with r.repeat(SPACES - 1) as space:
-            r.call_for_effect("zap_slots", space, page, pages)
+            _zap_half(r, space, page, pages)
         r.finish()
-    r.call_for_effect("zap_slots", hi & 0xFF, page, pages)
+    _zap_half(r, hi & 0xFF, page, pages)
     r.finish()
     return r.function("tlb_zap", "void", ", i32 %hi, i32 %compared")
 
 
-def _zap_slots() -> str:
-    """Empty the slots of `pages` pages (an even number) from `page` in the three tables of a half."""
-    r = Routine()
-    half, page, pages = argument(r, "half"), argument(r, "page"), argument(r, "pages")
+def _zap_half(r: Routine, half: IrValue, page: IrValue, pages: IrValue) -> None:
     with r.repeat(TABLES) as table:
-        slot = (((half * TABLES + table) << HALF_SHIFT) | page).zext(64)
-        start = r.read("slots_base") + (slot << 3)
-        with r.repeat(pages.shift_right(1)) as pair:
-            at = r.pointer(start + (pair.zext(64) << 4))
-            # Reading first leaves tables that were never used untouched.
-            old = r.assign("old", f"load i128, ptr {at}, align 8")
-            used = r.value("used", f"icmp ne i128 {old}, 0", 1)
-            with r.when(used):
-                r.emit(f"store i128 0, ptr {at}, align 8")
-    r.finish()
-    return r.function("zap_slots", "void", ", i32 %half, i32 %page, i32 %pages")
+        r.call_for_effect("zap_slots", ((half * TABLES + table) << HALF_SHIFT) | page, pages)

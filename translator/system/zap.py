@@ -1,4 +1,8 @@
-"""Dropping translations from the tables by physical page or by segment, rather than by TLB entry."""
+"""Dropping translations from the tables: by physical page, by segment, by range.
+
+Slots of a block that has not been filled are not even read: to read memory that a host object does not have yet
+makes the host allocate it, and all tables together are 3 GB.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from translator.system.views import BLOCK_SHIFT, HALF_SHIFT, SLOT_SHIFT, SPACES,
 
 
 def zap_ir() -> str:
-    """LLVM IR of zap_physical_page and zap_kernel_segments."""
-    return "\n".join([_zap_physical_page(), _zap_kernel_segments()])
+    """LLVM IR of zap_physical_page, zap_kernel_segments and zap_slots."""
+    return "\n".join([_zap_physical_page(), _zap_kernel_segments(), _zap_slots(), _zap_blocks()])
 
 
 def _zap_physical_page() -> str:
@@ -48,13 +52,46 @@ def _zap_kernel_segments() -> str:
     quarter = 1 << HALF_SHIFT - 1
     for table in range(TABLES):
         first = half_slots(SPACES) + (table << HALF_SHIFT) + quarter
-        start = r.read("slots_base") + 8 * first
-        with r.repeat(quarter >> BLOCK_SHIFT) as block:
-            is_used_at = r.read("slot_blocks") + (first >> BLOCK_SHIFT) + block.zext(64)
-            with r.when(r.load(is_used_at, 8).ne(0)):
-                r.store(is_used_at, r.constant(0, 8))
-                block_start = start + (block.zext(64) << BLOCK_SHIFT + SLOT_SHIFT)
-                with r.repeat(1 << BLOCK_SHIFT) as slot:
-                    r.store(block_start + (slot.zext(64) << SLOT_SHIFT), r.constant(0, 64))
+        blocks = r.constant(quarter >> BLOCK_SHIFT, 32)
+        r.call_for_effect("zap_blocks", r.constant(first >> BLOCK_SHIFT, 32), blocks)
     r.finish()
     return r.function("zap_kernel_segments", "void", "", "noinline cold")
+
+
+def _zap_slots() -> str:
+    """Empty the slots of a TLB entry's `pages` pages (an even number) in one table: `first` is that of the first.
+
+    A range smaller than a block lies in one block, even if PageMask has gaps: `first` has zeros where it has ones.
+    """
+    r = Routine()
+    first, pages = argument(r, "first"), argument(r, "pages")
+    block, last_block = (slot.shift_right(BLOCK_SHIFT) for slot in (first, first + pages - 1))
+    with r.when(block.ne(last_block)):
+        r.call_for_effect("zap_blocks", block, last_block - block + 1)
+        r.finish()
+    with r.when(r.load(_is_filled_at(r, block), 8).ne(0)):
+        start = r.read("slots_base") + (first.zext(64) << SLOT_SHIFT)
+        with r.repeat(pages.shift_right(1)) as pair:
+            r.emit(f"store i128 0, ptr {r.pointer(start + (pair.zext(64) << 4))}, align 8")
+    r.finish()
+    return r.function("zap_slots", "void", ", i32 %first, i32 %pages")
+
+
+def _zap_blocks() -> str:
+    """Empty `count` whole blocks from `first`."""
+    r = Routine()
+    first, count = argument(r, "first"), argument(r, "count")
+    with r.repeat(count) as turn:
+        block = first + turn
+        is_filled_at = _is_filled_at(r, block)
+        with r.when(r.load(is_filled_at, 8).ne(0), unlikely=True):
+            r.store(is_filled_at, r.constant(0, 8))
+            start = r.read("slots_base") + (block.zext(64) << BLOCK_SHIFT + SLOT_SHIFT)
+            with r.repeat(1 << BLOCK_SHIFT) as slot:
+                r.store(start + (slot.zext(64) << SLOT_SHIFT), r.constant(0, 64))
+    r.finish()
+    return r.function("zap_blocks", "void", ", i32 %first, i32 %count")
+
+
+def _is_filled_at(r: Routine, block: IrValue) -> IrValue:
+    return r.read("slot_blocks") + block.zext(64)
