@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import signal
 import threading
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -110,6 +111,9 @@ class CompileService:
                 request.client.failures.append(died)
             except TranslatorFailed as error:
                 request.client.failures.append(str(error))
+            except Exception:  # a bug on this side: whoever waits for the answer must not wait for ever
+                self._drop_worker()
+                request.client.failures.append(traceback.format_exc())
             request.client.deliver(request, translation)
 
     def _next_request(self) -> CompileRequest | None:

@@ -20,10 +20,12 @@ import os
 import signal
 import struct
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from threading import Timer
 from typing import Any, BinaryIO
 
 from translator.compile import compile_ir, no_coalescing
@@ -44,6 +46,8 @@ GUEST_PROGRAM_INLINED = 500
 kernels' boots nor programs outside were faster for it."""
 _LIBRARY_DISTANCE = 16 << 20
 """A program and its libraries are further apart than this, at another distance in every process."""
+TOO_LONG = 60.0
+"""Seconds of processor time after which LLVM is taken not to come back; the largest regions take one or two."""
 STATIC_INSTRUCTIONS = 48
 """Size of a region found without a profile."""
 
@@ -169,6 +173,29 @@ def near(seed: int, word: Callable[[int], int | None]) -> Callable[[int], int | 
     return lambda pc: word(pc) if abs(pc - seed) < _LIBRARY_DISTANCE else None
 
 
+class TimeLimit:
+    """Ends this process if what is done in its context takes TOO_LONG: the other side does without it then."""
+
+    def __enter__(self) -> None:
+        self._begun = time.process_time()
+        self._start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _start(self) -> None:
+        self._timer = Timer(TOO_LONG, self._look)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _look(self) -> None:
+        if time.process_time() - self._begun < TOO_LONG:  # it has had to wait
+            self._start()
+            return
+        os.write(2, f"no end after {TOO_LONG:g} s".encode())
+        os._exit(1)
+
+
 def _listing(ir: str) -> tuple[str | None, str | None]:
     compiled = compile_ir(ir, listing=True)
     return compiled.optimised_ir, compiled.assembly
@@ -182,7 +209,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         except EOFError:
             return
         try:
-            with no_coalescing() if cautious else nullcontext():
+            with TimeLimit(), no_coalescing() if cautious else nullcontext():
                 if kind == "list":
                     send(answers, ("listing", _listing(*content)))
                 else:

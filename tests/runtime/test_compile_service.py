@@ -50,10 +50,13 @@ class Code:
         self.asked = threading.Event()
         self.may_answer = threading.Event()
         self.may_answer.set()
+        self.error: Exception | None = None
 
     def code_page(self, number: int) -> tuple[bytes, bytes, bool, bytes] | None:
         self.asked.set()
         assert self.may_answer.wait(WAIT)
+        if self.error is not None:
+            raise self.error
         return self.contents, b"", False, b""
 
     def heat(self, pc: int) -> int:
@@ -124,6 +127,16 @@ def test_what_two_workers_died_of_is_left_and_reported_with_their_last_words() -
         made.translate(FINE)
         assert len(made.started) == 3
         assert not made.service.is_dead
+
+
+def test_an_error_on_this_side_is_reported_and_answered() -> None:
+    """Whoever waits for the answer would wait for ever otherwise."""
+    with service() as made:
+        faulty = made.client()
+        faulty.code.error = KeyError("page")
+        assert faulty.translate(FINE) == [(FINE, None)]
+        assert "KeyError: 'page'" in faulty.client.failures[0]
+        assert made.translate(FINE) != [(FINE, None)]
 
 
 def test_any_number_of_deaths_is_survived_while_work_is_done() -> None:

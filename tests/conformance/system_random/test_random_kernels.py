@@ -5,8 +5,11 @@ The interpreter is compared at every taken branch; regions are left near a limit
 
 from __future__ import annotations
 
+import signal
+import sys
+import traceback
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -32,6 +35,28 @@ def machine(kernel: Kernel, engine: Engine, seed: int, big_endian: bool) -> Kern
     return KernelMachine(kernel, engine, big_endian=big_endian, cpu=CPUS[seed % len(CPUS)])
 
 
+LONGEST = 240
+"""Seconds after which a kernel is taken to hang; it takes 1 to 20."""
+
+
+@contextmanager
+def no_hang(names: tuple[str, str]) -> Iterator[None]:
+    """An error that tells where every thread is, rather than pytest's time-out, which says nothing when it comes."""
+
+    def give_up(*_: object) -> None:
+        frames = sys._current_frames().values()
+        stacks = "\n\n".join("".join(traceback.format_stack(frame)) for frame in frames)
+        raise TimeoutError(f"{names} are at it for {LONGEST} s:\n{stacks}")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LONGEST)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def check(engine: Engine, seed: int, instructions: int, big_endian: bool, *, moved: bool = False) -> int:
     """One kernel, up to where it is lost, if so; the number of instructions executed in regions."""
     kernel = random_kernel(seed, instructions, moved=moved)
@@ -39,7 +64,7 @@ def check(engine: Engine, seed: int, instructions: int, big_endian: bool, *, mov
     follower = machine(kernel, engine, seed, big_endian)
     try:
         names = f"reference (seed {seed})", engine
-        with suppress(KernelLost):
+        with suppress(KernelLost), no_hang(names):
             MachineLockstep(leader, follower, names, stretch=STRETCHES[engine]).run(instructions)
         assert isinstance(follower.vcpu, SystemVcpu)
         assert not follower.vcpu.translations.failures
