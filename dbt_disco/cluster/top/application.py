@@ -17,7 +17,7 @@ from textual.widgets import DataTable, Footer, Static
 
 from dbt_disco.cluster.client import Client, Refused
 from dbt_disco.cluster.top.bars import Bars, bars_of
-from dbt_disco.cluster.top.details import shared_details, vm_details
+from dbt_disco.cluster.top.details import Details, shared_details, vm_details
 from dbt_disco.cluster.top.looks import Looks
 from dbt_disco.cluster.top.vm_table import VmTable
 from dbt_disco.cluster.top.wording import duration
@@ -83,10 +83,10 @@ class TopApplication(App[str]):
         yield VmTable()
         with Horizontal(id="lower"):
             with VerticalScroll(id="vm"):
-                yield Static()
+                yield Details()
             with VerticalScroll(id="shared") as shared:
                 shared.border_title = "all virtual machines"
-                yield Static()
+                yield Details()
         yield Footer()
 
     def on_mount(self) -> None:
@@ -138,18 +138,19 @@ class TopApplication(App[str]):
         up = duration(shown["up"])
         count = len(self._vms)
         machines = "1 virtual machine" if count == 1 else f"{count} virtual machines"
-        self.query_one("#head", Static).update(f"cluster {shown['cluster']}, up {up}, {machines}")
+        head = f"cluster {shown['cluster']}, up {up}, {machines}"
+        self.query_one("#head", Static).update(head, layout=False)
         self.query_one(Bars).show(*bars_of(shown))
         self.query_one(VmTable).show(shown["vms"])
         shared = self.query_one("#shared", VerticalScroll)
-        self.query_one("#shared Static", Static).update(shared_details(shown, shared.content_size.width))
+        self.query_one("#shared Details", Details).show(shared_details(shown, shared.content_size.width))
         self._show_vm()
 
     def _show_vm(self) -> None:
         selected = self.query_one(VmTable).selected
         if selected is not None and selected in self._vms:
             self.query_one("#vm", VerticalScroll).border_title = selected
-            self.query_one("#vm Static", Static).update(vm_details(self._vms[selected]))
+            self.query_one("#vm Details", Details).show(vm_details(self._vms[selected]))
 
     def on_data_table_row_highlighted(self, _: DataTable.RowHighlighted) -> None:
         """The cursor has moved."""

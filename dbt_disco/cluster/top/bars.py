@@ -51,8 +51,11 @@ class Bars(Widget):
 
     def show(self, *kinds: Sequence[Bar]) -> None:
         """Each kind begins a row of its own."""
+        if kinds == self._kinds:
+            return
+        is_other = [*map(len, kinds)] != [*map(len, self._kinds)]
         self._kinds = kinds
-        self.refresh(layout=True)
+        self.refresh(layout=is_other)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """See Widget."""

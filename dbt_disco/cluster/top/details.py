@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
+from textual.visual import VisualType
+from textual.widgets import Static
 
 from dbt_disco.cluster.top.wording import (
     by_size,
@@ -21,6 +23,17 @@ from dbt_disco.cluster.top.wording import (
 )
 
 Statistics = Mapping[str, Any]
+
+
+class Details(Static):
+    """Lines about something."""
+
+    def show(self, content: VisualType) -> None:
+        """Bring them up to date. The screen is laid out anew, which takes long, only if there are more or fewer."""
+        self.update(content, layout=False)
+        width, height = self.content_size
+        if not height or self.visual.get_height(self.styles.get_rules(), width) != height:
+            self.refresh(layout=True)
 
 
 def vm_details(vm: Statistics) -> Table:

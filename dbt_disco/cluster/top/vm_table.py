@@ -55,6 +55,8 @@ class VmTable(DataTable[Text]):
         self.is_reversed = False
         self._vms: dict[str, Statistics] = {}
         self._order: list[str] = []
+        self._arranged: tuple[list[str], _Column, bool] | None = None
+        """The order, the column that it is by, and whether from the largest."""
 
     def on_mount(self) -> None:
         """Make the columns."""
@@ -74,7 +76,8 @@ class VmTable(DataTable[Text]):
             cells = {column.title: _cell(column, vm) for column in _COLUMNS}
             if name in self._vms:
                 for title, cell in cells.items():
-                    self.update_cell(name, title, cell)
+                    if cell != self.get_cell(name, title):
+                        self.update_cell(name, title, cell)
             else:
                 self.add_row(*cells.values(), key=name)
             self._vms[name] = vm
@@ -98,15 +101,19 @@ class VmTable(DataTable[Text]):
     def _arrange(self, selected: str | None) -> None:
         by = next(column for column in _COLUMNS if column.title == self.sorted_by)
         descends = by.is_number != self.is_reversed
-        for key, column in zip(self.columns, _COLUMNS, strict=True):
-            mark = ("▼" if descends else "▲") if column is by else ""
-            self.columns[key].label = _aligned(column, column.title + mark)
 
         def rank(name: str) -> tuple[bool, Any]:
             value = by.value(self._vms[name])
             return value is not None, 0 if value is None else value
 
-        self._order = sorted(sorted(self._vms), key=rank, reverse=descends)
+        order = sorted(sorted(self._vms), key=rank, reverse=descends)
+        arranged = order, by, descends
+        if arranged == self._arranged:
+            return
+        self._arranged, self._order = arranged, order
+        for key, column in zip(self.columns, _COLUMNS, strict=True):
+            mark = ("▼" if descends else "▲") if column is by else ""
+            self.columns[key].label = _aligned(column, column.title + mark)
         places = {name: place for place, name in enumerate(self._order)}
         self.sort(_COLUMNS[0].title, key=lambda cell: places[cell.plain])
         if selected is not None:
