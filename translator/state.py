@@ -211,6 +211,12 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     # Address translation.
     ("access_address", ctypes.c_uint32, "virtual address of the access that left the fast path"),
     ("access_kind", ctypes.c_uint32, "Access, and size - 1 in bits 8 and up"),
+    (
+        "straddles_left",
+        ctypes.c_uint32,
+        "so many more accesses over the end of a page, and `straddled` is set",
+    ),
+    ("straddled", ctypes.c_uint32, "address of one of them, of which there are many; 0: of none"),
     ("access_physical", ctypes.c_uint32, "its physical address, where it has one"),
     ("is_refill", ctypes.c_uint32, "1: the exception being raised goes to the TLB refill vector"),
     ("views_base", ctypes.c_uint64, "host address of the first view (translator.system.views)"),

@@ -18,6 +18,7 @@ from runtime.float_register_mode import change_float_layout
 from runtime.host_faults import function_address
 from runtime.native_code import system_native_code
 from runtime.shared_compile_service import SharedCompileService
+from runtime.system.adjacent_pages import AdjacentPages
 from runtime.system.code_variant import CodeVariant, VariantKey, write_entry
 from runtime.system.cpu_model import CpuModel, reset
 from runtime.system.device_access import DeviceAccess
@@ -109,6 +110,7 @@ class SystemVcpu:
         )
         self._access: Final = DeviceAccess(self)
         self.direct_registers: Final = DirectRegisters(self.state, self.native)
+        self.adjacent_pages: Final = AdjacentPages(self.state, memory)
         self.on_visit: Callable[[], None] = lambda: None
         """Called on the vCPU's thread, outside native code, when it has been asked for a visit."""
         self._thread = 0
@@ -363,6 +365,8 @@ class SystemVcpu:
 
     def _meet_visit(self) -> bool:
         self.state.visit_requested = 0
+        if self.state.straddled:
+            self.adjacent_pages.join_straddled()
         self.on_visit()
         return True
 

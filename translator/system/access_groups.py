@@ -21,7 +21,7 @@ ACCESS_SIZE: Final = {
 }  # fmt: skip
 """Of the loads and stores at base + offset."""
 _STORES: Final = frozenset({"sb", "sh", "sw", "swc1", "sdc1"})
-_WIDEST: Final = 256
+WIDEST: Final = 256
 """Bytes between the first and the last byte of a group: the wider, the likelier it straddles two pages."""
 
 
@@ -66,7 +66,7 @@ def _join(groups: dict[int, AccessGroup], instruction: Instruction, size: int) -
     if group is not None:
         low, high = min(group.low, offset), max(group.high, offset + size)
         if (
-            high - low <= _WIDEST
+            high - low <= WIDEST
             and (offset - group.anchor) % min(size, group.size) == 0
             and (size <= group.size or group.is_uniform)
         ):

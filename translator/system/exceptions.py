@@ -9,9 +9,10 @@ from translator.handler_cpu import address_of_entry
 from translator.ir import IrValue
 from translator.predecode import ENTRY_SIZE
 from translator.state import ExceptionCode, Stop
+from translator.system.access_groups import WIDEST
 from translator.system.routine import Routine, argument
 from translator.system.translate import ALONE, FILLED, REGISTER, STOP, current_space
-from translator.system.views import SPACES_SHIFT, VIEW_SHIFT, Level
+from translator.system.views import PAGE_SHIFT, SLOT_SHIFT, SPACES_SHIFT, TABLE_SHIFT, VIEW_SHIFT, Level
 
 _GENERAL_OFFSET: Final = 0x180
 _INTERRUPT_OFFSET: Final = 0x200
@@ -21,7 +22,15 @@ _BOOTSTRAP_BASE: Final = 0xBFC0_0200
 def exceptions_ir() -> str:
     """LLVM IR of current_view, enter_exception and the routines that raise and return."""
     return "\n".join(
-        [_current_view(), _enter_exception(), _raise(), _return(), _access_slow(), _proceed_at()]
+        [
+            _current_view(),
+            _enter_exception(),
+            _raise(),
+            _return(),
+            _access_slow(),
+            _note_straddling(),
+            _proceed_at(),
+        ]
     )
 
 
@@ -118,7 +127,10 @@ def _raise() -> str:
 
 
 def _access_slow() -> str:
-    """The access that `access_address` and `access_kind` describe has no slot: translate, then do it again."""
+    """The access that `access_address` and `access_kind` describe has no slot: translate, then do it again.
+
+    Regions leave for this also where it has one, but others that they check with it have none, or another.
+    """
     r = Routine()
     address, kind = r.read("access_address"), r.read("access_kind")
     access = kind & 0xFF
@@ -129,13 +141,14 @@ def _access_slow() -> str:
         r.write("bad_virtual_address", address)
         r.write("is_refill", 0)
         r.tail_call("raise_exception")
+    slot_at = r.integer("%memory") + (access.zext(64) << TABLE_SHIFT)
+    slot = r.load(slot_at + (address.shift_right(PAGE_SHIFT).zext(64) << SLOT_SHIFT), 64)
+    with r.when(slot.ne(0)):
+        r.call_for_effect("note_straddling", address)
+        _do_access(r)
     outcome = r.call("translate", 32, address, access)
     with r.when(outcome.eq(FILLED)):
-        # A region may want more than this one slot: the instruction must get done, or nothing moves on.
-        is_region = r.read("interpreter_end").le_unsigned(r.load(r.integer("%entry"), 32))
-        with r.when(is_region):
-            r.tail_call("execute_in_tier_0")
-        r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
+        _do_access(r)
     with r.when(outcome.eq(STOP)):
         with r.when(r.read("stop").eq(int(Stop.DEVICE))):
             r.tail_call("access_device")
@@ -146,6 +159,33 @@ def _access_slow() -> str:
         r.tail_call("store_alone")
     r.tail_call("raise_exception")
     return r.routine("access_slow", "nounwind noinline cold")
+
+
+def _do_access(r: Routine) -> None:
+    """A region may want more than this one slot: the instruction must get done, or nothing moves on."""
+    is_region = r.read("interpreter_end").le_unsigned(r.load(r.integer("%entry"), 32))
+    with r.when(is_region):
+        r.tail_call("execute_in_tier_0")
+    r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
+
+
+def _note_straddling() -> str:
+    """A region has been left at an access that has a slot. If that is for others of its group, which lie on another
+    page: now and then, ask the run time to put the two side by side.
+    """
+    r = Routine()
+    address = argument(r, "address")
+    crossed = (address - WIDEST) ^ (address + WIDEST)
+    with r.when(crossed.shift_right(PAGE_SHIFT).eq(0)):
+        r.finish()
+    left = r.read("straddles_left") - 1
+    r.write("straddles_left", left)
+    with r.when(left.eq(0)):
+        r.write("straddled", address)
+        r.write("visit_requested", 1)
+        r.write("limit", 0)
+    r.finish()
+    return r.function("note_straddling", "void", ", i32 %address")
 
 
 def _return() -> str:

@@ -85,12 +85,27 @@ class GroupedAccess(TableAccess):
         slot = self._remembered(lowest, address, kind, group.size if is_even else 1)
         span = group.high - group.low
         if span > group.size:
-            straddles = self._builder.constant(4096 - span, 32).lt_unsigned(lowest & 0xFFF)
-            self._leave_if(straddles, address, size)
+            self._see_to_straddling(slot, lowest, span, kind, address)
         if not is_even:
             anchor = lowest + (group.anchor - group.low)
             self._leave_if((anchor & group.size - 1).ne(0), address, size)
         return slot + lowest.zext(64)
+
+    def _see_to_straddling(
+        self, slot: IrValue, lowest: IrValue, span: int, kind: Access, address: IrValue
+    ) -> None:
+        """Leave if a group lies on two pages, unless they lie side by side in the host, so that their slots are the
+        same: the run time puts those side by side for which this happens often.
+        """
+        builder = self._builder
+        straddles = builder.constant(4096 - span, 32).lt_unsigned(lowest & 0xFFF)
+        look, adjacent = builder.label("straddles"), builder.label("adjacent")
+        builder.branch_if(straddles, look, adjacent, unlikely=True)
+        builder.block(look)
+        following = self.slot(lowest + (span - 1), kind)
+        self._leave_if(following.ne(slot), address, self._width // 8)
+        builder.emit(f"br label %{adjacent}")
+        builder.block(adjacent)
 
 
 class SystemRegionCpu(RegionCpu):

@@ -1,0 +1,106 @@
+"""Accesses in regions that straddle two pages, which are put side by side in machine memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from runtime.system.vcpu import SystemVcpu
+from tests.dbt_disco.virtual_machine.bare_programs import raw_image
+from tests.runtime.system.bare_machine import BareMachine, Engine
+
+CODE = 0x10_0000
+HANDLER = 0x180
+MEMORY = range(0x20, 0x50)
+"""Physical pages that hold something."""
+LOW_BITS = 7
+"""Of EntryLo: dirty, valid, global."""
+COUNT = 5_000
+HALT = ("di r0", "end:", "wait", "beq r0, r0, end", "nop")
+PROGRAM = (
+    "lui r29, 0xc000",
+    "ori r29, r29, 0xff0",
+    f"addiu r6, r0, {COUNT}",
+    "loop:",
+    "lw r4, 8(r29)",
+    "lw r5, 24(r29)",
+    "addu r3, r4, r5",
+    "sw r3, 12(r29)",
+    "addiu r5, r5, 77",
+    "sw r5, 16(r29)",
+    "lw r7, 12(r29)",
+    "xor r8, r8, r7",
+    "addiu r6, r6, -1",
+    "bne r6, r0, loop",
+    "nop",
+    *HALT,
+)
+
+
+PAGES = {
+    "scattered": (0x30, 0x22),
+    "the wrong way round": (0x31, 0x30),
+    "side by side": (0x30, 0x31),
+}
+"""Physical pages at 0xc0000000 and on."""
+
+
+class Result(NamedTuple):
+    """What a run has come to."""
+
+    registers: list[int]
+    memory: bytes
+    machine_pages: list[int]
+    fills: int
+    joined: int
+
+
+def run(engine: Engine, big_endian: bool, frames: tuple[int, int], *, shared: bool = False) -> Result:
+    """`shared`: others use the pages, too."""
+    machine = BareMachine(engine, big_endian=big_endian)
+    memory = machine.memory
+    try:
+        memory.write(CODE, raw_image(*PROGRAM, big_endian=big_endian))
+        memory.write(HANDLER, raw_image(*HALT, big_endian=big_endian))
+        for frame in MEMORY:
+            memory.write(frame << 12, bytes([frame]) * 4096)
+        if shared:
+            for frame in frames:
+                memory.forbid_stores(frame)
+                machine.machine.share(memory.machine_page(frame))
+        state = machine.vcpu.state
+        state.tlb_hi[0], state.tlb_compared[0] = 0xC000_0000, 0xFFFF_E000
+        state.tlb_lo0[0], state.tlb_lo1[0] = (frame << 6 | LOW_BITS for frame in frames)
+        state.status = 0  # vectors in memory
+        state.pc = 0x8000_0000 | CODE
+        assert machine.run() == "stop WAIT"
+        vcpu = machine.vcpu
+        return Result(
+            list(state.gpr)[:32],
+            memory.read(MEMORY.start << 12, len(MEMORY) << 12),
+            [memory.machine_page(frame) for frame in frames],
+            state.fills,
+            vcpu.adjacent_pages.joined if isinstance(vcpu, SystemVcpu) else 0,
+        )
+    finally:
+        machine.close()
+
+
+@pytest.mark.parametrize("big_endian", [False, True], ids=["le", "be"])
+@pytest.mark.parametrize("pages", PAGES)
+def test_straddled_pages_are_put_side_by_side(pages: str, big_endian: bool) -> None:
+    expected = run("reference", big_endian, PAGES[pages])
+    found = run("translator", big_endian, PAGES[pages])
+    assert found[:2] == expected[:2]
+    assert found.machine_pages[1] == found.machine_pages[0] + 1
+    assert found.joined == (pages != "side by side")
+    assert found.fills < 100
+
+
+def test_pages_that_others_use_stay() -> None:
+    """The first store to the second page gives the virtual machine a copy of that; the first page is only read."""
+    expected = run("reference", False, PAGES["scattered"], shared=True)
+    found = run("translator", False, PAGES["scattered"], shared=True)
+    assert found[:2] == expected[:2]
+    assert found.joined == 0
