@@ -122,12 +122,6 @@ class DecodedWords:
         slot = (word * DECODE_HASH_MULTIPLIER & 0xFFFF_FFFF) >> (32 - DECODE_CACHE_BITS)
         return self.address + (slot ^ 1) * ENTRY_SIZE, self.address + slot * ENTRY_SIZE
 
-    def has_record(self, word: int) -> bool:
-        """Whether native code finds a word."""
-        return any(
-            ctypes.c_uint32.from_address(at + COUNTER_OFFSET).value == word for at in self._slots(word)
-        )
-
     def _decoded(self, word: int) -> bytes:
         instruction = decode_privileged(word) if self._privileged else decode(word)
         if instruction is None or is_reserved(instruction.encoding, word, self._wide_fpu):

@@ -151,6 +151,8 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("interpreter_end", ctypes.c_uint32, "handler offsets below this belong to tier 0"),
     ("page_flags", ctypes.c_uint64, "host address of the byte per guest page (AddressSpace.page_flags)"),
     ("decode_cache", ctypes.c_uint64, "host address of the word -> predecoded entry hash"),
+    ("told_word", ctypes.c_uint32, "a word that may have no place there"),
+    ("told_handler", ctypes.c_uint32, "offset of its tier-0 handler; 0: there is no such word"),
     ("setjmp", ctypes.c_uint64, "host address of the C library's _setjmp"),
     ("jump_buffer", ctypes.c_uint8 * 512, "setjmp buffer of the running native call"),
     ("in_native", ctypes.c_uint32, "1 between setjmp and return of the native call"),

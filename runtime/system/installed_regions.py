@@ -191,11 +191,6 @@ class InstalledRegions:
         for entry in [entry for entry in self._asked_for if first <= entry < past]:
             del self._asked_for[entry]
 
-    def drop_entered(self, entry: int) -> None:
-        """The regions that an entry leads to."""
-        for region in list(self.entered.get(entry, ())):
-            self._drop(region)
-
     def drop_all(self) -> None:
         """Make room."""
         for page in self.pages():

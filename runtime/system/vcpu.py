@@ -31,7 +31,7 @@ from translator.cp0_registers import Cause, Status
 from translator.decode import lookup_privileged
 from translator.encoding import Flow
 from translator.host_float import CONTROL_DEFAULT
-from translator.predecode import CLOCK_PER_COUNT, handler_symbol
+from translator.predecode import CLOCK_PER_COUNT, OPERANDS_OFFSET, handler_symbol
 from translator.state import CpuState, Stop
 from translator.system.views import SPACE_UNMAPPED
 
@@ -181,6 +181,7 @@ class SystemVcpu:
         state.page_entries_base = variant.entries_base
         state.code_pages = ctypes.addressof(variant.pages)
         state.decode_cache = self._words.address
+        state.told_handler = 0
         state.decode_table, state.decode_records = variant.decode_table, variant.decode_records
 
     def close(self) -> None:
@@ -322,7 +323,7 @@ class SystemVcpu:
             word = int.from_bytes(code[at : at + 4], self._byte_order)
             if ctypes.c_uint32.from_address(here).value:
                 if not at:  # the tier-0 handler that a region's has replaced
-                    self._decode_word_at(entry, word)
+                    self._tell_handler(word)
                 break
             self._decode_entry(here, word)
             encoding = lookup_privileged(word)
@@ -341,12 +342,12 @@ class SystemVcpu:
         with self.memory.machine.lock:
             write_entry(entry, self._decoded_word(word))
 
-    def _decode_word_at(self, entry: int, word: int) -> None:
-        """See to it that native code knows the word of an entry, or else finds it decoded."""
+    def _tell_handler(self, word: int) -> None:
+        """Have native code know the tier-0 handler of a word, also if it has no place in the hash."""
         with self.memory.machine.lock:
-            self._decoded_word(word)
-            if not self._words.has_record(word):
-                self.variant.regions.drop_entered(entry)
+            contents = self._decoded_word(word)
+        self.state.told_word = word
+        self.state.told_handler = int.from_bytes(contents[:OPERANDS_OFFSET], "little")
 
     def _decoded_word(self, word: int) -> bytes:
         before = self._words.count

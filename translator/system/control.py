@@ -290,6 +290,9 @@ def _execute_in_tier_0(big_endian: bool) -> str:
     for record, is_it in _records(r, word):
         with r.when(is_it):
             _execute(r, r.load(record, 32))
+    told = r.read("told_handler")
+    with r.when(word.eq(r.read("told_word")) & told.ne(0)):
+        _execute(r, told)
     r.tail_call("leave_at_entry_undecoded")
     return r.routine("execute_in_tier_0", "nounwind noinline")
 

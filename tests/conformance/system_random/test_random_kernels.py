@@ -10,10 +10,12 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from dbt_disco.lockstep.machine_lockstep import MachineLockstep
+from runtime.decoded_words import DecodedWords
 from runtime.system.vcpu import SystemVcpu
 from tests.conformance.system_random.kernels import CODE, Kernel, KernelLost, KernelMachine, random_kernel
 from tests.runtime.system.bare_machine import Engine
@@ -98,6 +100,14 @@ def check_many(
     translated = sum(check(engine, seed, instructions, big_endian, moved=moved) for seed in seeds)
     least = instructions * len(seeds) // 20 if engine == "translator" else 0
     assert translated >= least
+
+
+def test_native_code_that_finds_no_decoded_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As if words of earlier runs had taken their places in the hash: kernels once hung in front of a region then."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(DecodedWords, "_publish", lambda *_: None)
+    check_many("interpreter", range(1, 4), INSTRUCTIONS, big_endian=False)
+    check_many("translator", range(1, 4), INSTRUCTIONS, big_endian=False)
 
 
 @pytest.mark.parametrize("big_endian", [False, True], ids=["le", "be"])
