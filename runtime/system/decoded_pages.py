@@ -120,6 +120,22 @@ class DecodedPages:
         self._times_data[page] = min(self.times_data(page) + 1, _MOST_TIMES)
         self.flags[page] |= MACHINE_WAS_DATA
 
+    def copy(self, page: int, fresh: int) -> None:
+        """A page, which nobody executes now, has been copied to one that nobody uses yet, by those who will execute
+        that: they find it decoded, and get its regions as soon as control comes by."""
+        if not self.flags[page] & MACHINE_CODE:
+            return
+        if page in self._times_data:
+            self._times_data[fresh] = self._times_data[page]
+        self.mark_code(fresh)
+        if page in self._hashes:
+            name = self._hashes[fresh] = self._hashes[page]
+            self._frozen[name] = fresh
+        for variant in self._variants.values():
+            if variant.pages[page]:
+                self.begin(fresh, variant)
+                variant.copy(page, fresh)
+
     def forget_code(self, page: int) -> None:
         """Drop what is derived from a page: nobody executes it, and translations to its code are gone."""
         if self.flags[page] & MACHINE_CODE:

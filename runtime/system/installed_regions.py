@@ -19,7 +19,7 @@ from runtime.translations import TranslationCounts
 from translator.translation import Translation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from runtime.system.code_variant import CodeVariant, Runner
     from runtime.system.decoded_pages import DecodedPages
@@ -51,6 +51,14 @@ class RegionEntry(NamedTuple):
     """In the arena: of what enters the region."""
     alternative: int
     """In the arena: of the word that says what has its turn if the pages are others."""
+
+
+class Heir(NamedTuple):
+    """A region that was entered through an entry of which there is a copy now, in another page."""
+
+    translation: Translation
+    pc: int
+    """The virtual address for which it was translated."""
 
 
 @dataclass(eq=False)
@@ -107,6 +115,8 @@ class InstalledRegions:
         """The same → the tier-0 handler offset that the chain has replaced."""
         self._asked_for: Final[dict[int, set[int]]] = {}
         """Host address of an entry → the virtual addresses at which it has been asked for, or cannot be translated."""
+        self._heirs: Final[dict[int, Heir]] = {}
+        """Host address of an entry → what its page's code had there in another page."""
         self.covered: Final[dict[Place, int]] = {}
         """Blocks within regions → how often they got hot all the same."""
         self._elsewhere: Final = variant.native.handlers["execute_elsewhere"]
@@ -137,6 +147,18 @@ class InstalledRegions:
         """Whether a region is entered there, in an address space."""
         chain = self.entered.get(place.entry, ())
         return any(region.serves(place, pages) for region in chain)
+
+    def bequeath(self, entries: range, distance: int) -> Iterator[tuple[int, int]]:
+        """Note for copies of entries, so far away, what regions these have: host address of each copy, and the handler
+        offset that it had without them."""
+        for entry in [entry for entry in self.entered if entry in entries]:
+            region = self.entered[entry][0]
+            self._heirs[entry + distance] = Heir(region.translation, region.entries[entry].pc)
+            yield entry + distance, self._originals[entry]
+
+    def take_heir(self, entry: int) -> Heir | None:
+        """What is noted for an entry, once."""
+        return self._heirs.pop(entry, None)
 
     def is_asked_for(self, place: Place) -> bool:
         """Whether a region has been asked for there, and is under way, or cannot be had."""
@@ -188,8 +210,9 @@ class InstalledRegions:
             self._drop(region)
         first = self._variant.entries(page)
         past = first + 0x4000
-        for entry in [entry for entry in self._asked_for if first <= entry < past]:
-            del self._asked_for[entry]
+        for noted in (self._asked_for, self._heirs):
+            for entry in [entry for entry in noted if first <= entry < past]:
+                del noted[entry]
 
     def drop_all(self) -> None:
         """Make room."""

@@ -7,8 +7,8 @@ mapped. Nobody can store to a member of a set, as the set is one of its users: a
 of its own, by the same copy-on-write as ever, before anything of it is visible. Members that nobody else uses are given
 up by `sweep`, and when memory runs out.
 
-All virtual machines that have a page mapped must be outside native code while it moves. What was translated from a page
-stays behind.
+All virtual machines that have a page mapped must be outside native code while it moves. Code that was decoded is there
+in the copy as well; regions stay behind, and are installed in the copy when control comes by (`DecodedPages.copy`).
 """
 
 from __future__ import annotations
@@ -181,6 +181,7 @@ class PageMoves:
         except OutOfMachineMemory:
             return None
         ctypes.memmove(machine.address(fresh), machine.address(page), MACHINE_PAGE_SIZE)
+        machine.decoded.copy(page, fresh)
         return fresh
 
     def _reclaim(self, wanted: int) -> int:

@@ -157,6 +157,8 @@ class SystemTranslations:
             if not self._is_wanted(place, pages):
                 pages.variant.park(entry)
                 return
+        if self._inherit(place, pages):
+            return
         name = self._cache_name(seed, pages)
         if not self._note_name:
             self._begin(name)
@@ -166,6 +168,17 @@ class SystemTranslations:
             self.counts.from_cache += 1
         elif is_hot:
             self._request(place, pages, name, cached)
+
+    def _inherit(self, place: Place, pages: GuestPages) -> bool:
+        """Whether it has been possible to install what the code had there before its page was moved or copied."""
+        heir = pages.variant.regions.take_heir(place.entry)
+        if heir is None or not self._install(
+            heir.translation, heir.translation.seed + place.pc - heir.pc, pages
+        ):
+            return False
+        self.counts.requested += 1
+        self.counts.from_cache += 1
+        return True
 
     def _is_wanted(self, place: Place, pages: GuestPages) -> bool:
         """Whether there may be a region, and there is none yet."""

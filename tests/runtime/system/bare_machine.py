@@ -57,9 +57,11 @@ class BareMachine:
         memory_size: int = MEMORY_SIZE,
         cpu: str = "24Kf",
         has_privileged_page: bool = True,
+        nodes: int = 1,
     ) -> None:
         ranges = [*platform.memory_ranges(memory_size), platform.BOOT_MEMORY]
-        self.machine: Final = MachineMemory(sum(part.size for part in ranges) + (1 << 20))
+        size = sum(part.size for part in ranges) + (1 << 20)
+        self.machine: Final = MachineMemory(size * nodes, nodes)
         self.memory: Final = PhysicalMemory(self.machine, [(part.start, part.size) for part in ranges])
         self.bus: Final = Bus("big" if big_endian else "little")
         self.console: Final = Console()
