@@ -35,7 +35,7 @@ _COVERED_PATIENCE: Final = 3
 """How often an address within a region must get hot in tier 0 before it gets a region of its own."""
 _KEY_CODE: Final = 64
 """Bytes of code at the hot address that name a translation in the disk cache."""
-_PATIENCE: Final = 0.25
+_PATIENCE: Final = 0.5
 """Seconds that the end of a run waits for the compile worker, if earlier runs of the same have left it work, too."""
 _UNFINISHED: Final = b"unfinished"
 _FINISHED: Final = b"finished"
