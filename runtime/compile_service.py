@@ -112,7 +112,10 @@ class CompileService:
             except TranslatorFailed as error:
                 request.client.failures.append(str(error))
             except Exception:  # a bug on this side: whoever waits for the answer must not wait for ever
+                if self._closing:
+                    return
                 self._drop_worker()
+                self._vain_starts = 0  # it is not the worker's fault
                 request.client.failures.append(traceback.format_exc())
             request.client.deliver(request, translation)
 

@@ -218,7 +218,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
         ctypes.c_uint32,
         "so many more accesses over the end of a page, and `straddled` is set",
     ),
-    ("straddled", ctypes.c_uint32, "address of one of them, of which there are many; 0: of none"),
+    ("straddled", ctypes.c_uint32, "address | 1 of one of them, of which there are many; 0: of none"),
     ("access_physical", ctypes.c_uint32, "its physical address, where it has one"),
     ("is_refill", ctypes.c_uint32, "1: the exception being raised goes to the TLB refill vector"),
     ("views_base", ctypes.c_uint64, "host address of the first view (translator.system.views)"),

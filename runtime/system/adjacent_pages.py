@@ -19,7 +19,8 @@ from translator.system.views import HALF_SHIFT, SPACES, half_slots
 
 _STRADDLES: Final = 1024
 """Accesses for which a region is left, before something is done about it. All of them take half a millisecond."""
-_MOST_STRADDLES: Final = 1 << 30
+_MOST_STRADDLES: Final = 1 << 20
+"""Where nothing can be done: half a second's worth. Another boundary may be next."""
 _KERNEL_PAGES: Final = 1 << HALF_SHIFT
 
 
@@ -40,17 +41,19 @@ class AdjacentPages:
         boundary = state.straddled + MACHINE_PAGE_SIZE // 2 >> MACHINE_PAGE_SHIFT
         state.straddled = 0
         with self._memory.machine.lock:
-            frames = [self._frame(page) for page in (boundary - 1, boundary)]
-            done = None not in frames and self._join(*frames)  # type: ignore[arg-type]
+            first, second = self._frame(boundary - 1), self._frame(boundary)
+            done = first is not None and second is not None and self._join(first, second)
         self.joined += done
         self._patience = _STRADDLES if done else min(2 * self._patience, _MOST_STRADDLES)
         state.straddles_left = self._patience
 
     def _frame(self, virtual_page: int) -> int | None:
-        """The physical page that stores to a virtual page go to, if its machine page is this memory's only."""
+        """The physical page behind a virtual page that has a slot, if its machine page is this memory's only."""
+        if not 0 <= virtual_page < 2 * _KERNEL_PAGES:  # no region takes two ends of memory for neighbours
+            return None
         half = SPACES if virtual_page & _KERNEL_PAGES else self._state.space
-        slot = half_slots(half) + (Access.STORE << HALF_SHIFT) + (virtual_page & _KERNEL_PAGES - 1)
-        value = slot_at(self._state, slot)
+        slot = half_slots(half) + (virtual_page & _KERNEL_PAGES - 1)
+        value = slot_at(self._state, slot + (Access.STORE << HALF_SHIFT)) or slot_at(self._state, slot)
         if not value:
             return None
         host = value + (virtual_page << MACHINE_PAGE_SHIFT) & 0xFFFF_FFFF_FFFF_FFFF
@@ -67,9 +70,11 @@ class AdjacentPages:
         return frame
 
     def _join(self, first: int, second: int) -> bool:
-        """Have the machine page of a physical page follow that of another one."""
+        """Have the machine page of a physical page follow that of another one, if it does not yet."""
         page, following = map(self._memory.machine_page, (first, second))
-        return following == page + 1 or self._move(second, page + 1) or self._move(first, following - 1)
+        if page == following or following == page + 1:
+            return False
+        return self._move(second, page + 1) or self._move(first, following - 1)
 
     def _move(self, frame: int, target: int) -> bool:
         """Have a certain machine page, on which something else may move away, for a physical page."""
@@ -86,7 +91,7 @@ class AdjacentPages:
     def _map_copy(self, frame: int, target: int | None) -> bool:
         """Move a physical page to another machine page of its node; False if it were not the one it should be.
 
-        What has been released last is what is allocated next.
+        What has been released last is what is allocated next, mostly.
         """
         memory, machine = self._memory, self._memory.machine
         page = memory.machine_page(frame)
@@ -96,6 +101,8 @@ class AdjacentPages:
         fresh = machine.allocate(node, zeroed=False)
         if target is None or fresh == target:
             ctypes.memmove(machine.address(fresh), machine.address(page), MACHINE_PAGE_SIZE)
+            if machine.counts is not None:
+                machine.counts.has_moved(fresh, page)
             memory.move_mapping(frame, fresh)
         machine.release(fresh)  # which is the mapping's now, or nobody's
         return target is None or fresh == target

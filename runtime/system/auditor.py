@@ -174,6 +174,9 @@ def _code(machine: MachineMemory, uses: Counter[int]) -> Iterator[str]:
             if not variant.pages[page]:
                 yield f"there are regions of machine page {page}, which has no entries"
         yield from _regions(machine, variant)
+    for page in decoded.pages_with_history():
+        if not decoded.flags[page]:
+            yield f"machine page {page} has no code, and a history"
     for page in decoded.frozen_pages():
         if not decoded.flags[page] & MACHINE_CODE:
             yield f"machine page {page} is frozen, and has no code"
@@ -215,6 +218,8 @@ def _tables(machine: MachineMemory, memory: PhysicalMemory, tables: TranslationT
         virtual = page_number << MACHINE_PAGE_SHIFT
         name = f"{Access(kind).name.lower()} slot of {virtual:#x} in space {half} of {memory.number}"
         tell = _Slot(kind, value, virtual, tables.state)
+        if not tables.is_noted(slot):
+            yield f"{name} is not empty, and its block is said not to have been filled"
         if not any(_leads_to(machine, memory, frame, tell) for frame in frames.get(slot, ())):
             at = [f"{frame:#x}" for frame in frames.get(slot, ())]
             yield f"{name} leads to no physical page that it may lead to (noted for {', '.join(at) or 'none'})"

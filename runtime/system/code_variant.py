@@ -124,27 +124,23 @@ class CodeVariant:
         if self.pages[page]:
             return
         if self.cold:
-            counters = self._counters(page)
+            fields = (ctypes.c_uint32 * (_ENTRIES_SIZE // 4)).from_address(self.entries(page))
+            counters = memoryview(fields).cast("B").cast("I")[COUNTER_OFFSET // 4 :: ENTRY_SIZE // 4]
             counters[:] = memoryview(array("I", [self.cold]) * len(counters))
         self.pages[page] = 1
 
     def copy(self, page: int, fresh: int) -> None:
-        """Have in a copy of a page what has been decoded in that. Where regions were entered, the next branch asks for
-        them, and gets them.
+        """Have in a copy of a page what has been decoded in that. Where a region was entered, the next branch asks for
+        it, and gets it.
         """
         first, distance = self.entries(page), self.entries(fresh) - self.entries(page)
         ctypes.memmove(first + distance, first, _ENTRIES_USED)
-        counters = self._counters(fresh)
-        counters[:] = memoryview(array("I", [self.cold if c & COUNTER_PARKED else c for c in counters]))
-        for entry, handler in self.regions.bequeath(range(first, first + _ENTRIES_SIZE), distance):
+        for entry in self.regions.asked_for(page):
+            self.cool(entry + distance)
+        for entry, handler in self.regions.bequeath(page, distance):
             ctypes.c_uint32.from_address(entry).value = handler
             counter = ctypes.c_uint32.from_address(entry + COUNTER_OFFSET)
             counter.value = self.cold or (1 << SYSTEM_WARM_SHIFT) - 1
-
-    def _counters(self, page: int) -> memoryview:
-        """Those of all entries of a page."""
-        fields = (ctypes.c_uint32 * (_ENTRIES_SIZE // 4)).from_address(self.entries(page))
-        return memoryview(fields).cast("B").cast("I")[COUNTER_OFFSET // 4 :: ENTRY_SIZE // 4]
 
     def forget(self, page: int) -> None:
         """Drop what is derived from a page, which nobody executes."""

@@ -120,17 +120,22 @@ class DecodedPages:
         self._times_data[page] = min(self.times_data(page) + 1, _MOST_TIMES)
         self.flags[page] |= MACHINE_WAS_DATA
 
-    def copy(self, page: int, fresh: int) -> None:
+    def copy(self, page: int, fresh: int, *, replaces: bool) -> None:
         """A page, which nobody executes now, has been copied to one that nobody uses yet, by those who will execute
-        that: they find it decoded, and get its regions as soon as control comes by."""
+        that: they find it decoded, and get its regions as soon as control comes by. Under the machine's lock.
+
+        `replaces`: nobody will use the page any more.
+        """
         if not self.flags[page] & MACHINE_CODE:
             return
         if page in self._times_data:
             self._times_data[fresh] = self._times_data[page]
+        self.flags[fresh] |= self.flags[page] & MACHINE_WAS_DATA
         self.mark_code(fresh)
         if page in self._hashes:
             name = self._hashes[fresh] = self._hashes[page]
-            self._frozen[name] = fresh
+            if replaces:
+                self._frozen[name] = fresh
         for variant in self._variants.values():
             if variant.pages[page]:
                 self.begin(fresh, variant)
@@ -173,6 +178,10 @@ class DecodedPages:
     def frozen_page(self, contents: bytes) -> int | None:
         """A frozen page that holds the same, to all appearances."""
         return self._frozen.get(hash(contents))
+
+    def pages_with_history(self) -> Iterator[int]:
+        """Those that have been taken for data, for the auditor."""
+        return iter(self._times_data)
 
     def frozen_pages(self) -> Iterator[int]:
         """All of them, for the auditor."""

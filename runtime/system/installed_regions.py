@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runtime.object_loader import LoadedObject
 from runtime.translations import TranslationCounts
+from translator.system.views import SENTINEL
 from translator.translation import Translation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from runtime.system.code_variant import CodeVariant, Runner
     from runtime.system.decoded_pages import DecodedPages
@@ -148,10 +149,23 @@ class InstalledRegions:
         chain = self.entered.get(place.entry, ())
         return any(region.serves(place, pages) for region in chain)
 
-    def bequeath(self, entries: range, distance: int) -> Iterator[tuple[int, int]]:
-        """Note for copies of entries, so far away, what regions these have: host address of each copy, and the handler
-        offset that it had without them."""
-        for entry in [entry for entry in self.entered if entry in entries]:
+    def asked_for(self, page: int) -> list[int]:
+        """The entries of a machine page for which regions are asked for, or cannot be had."""
+        return self._of_page(self._asked_for, page)
+
+    def _of_page(self, noted: Iterable[int], page: int) -> list[int]:
+        """Those of entries that are of a machine page."""
+        first = self._variant.entries(page)
+        return [entry for entry in noted if first <= entry < first + SENTINEL]
+
+    def bequeath(self, page: int, distance: int) -> Iterator[tuple[int, int]]:
+        """Note for copies of a page's entries, so far away, the first region of each: host address of the copy, and
+        the handler offset that the entry had without regions. What is noted for a page itself is handed on.
+        """
+        for entry in self._of_page(self._heirs, page):
+            self._heirs[entry + distance] = self._heirs[entry]
+        entries = {entry for region in self.on_page(page) for entry in region.entries}
+        for entry in self._of_page(entries, page):
             region = self.entered[entry][0]
             self._heirs[entry + distance] = Heir(region.translation, region.entries[entry].pc)
             yield entry + distance, self._originals[entry]
@@ -208,10 +222,8 @@ class InstalledRegions:
         for region in list(self.on_page(page)):
             region.counts.invalidated += 1
             self._drop(region)
-        first = self._variant.entries(page)
-        past = first + 0x4000
         for noted in (self._asked_for, self._heirs):
-            for entry in [entry for entry in noted if first <= entry < past]:
+            for entry in self._of_page(noted, page):
                 del noted[entry]
 
     def drop_all(self) -> None:

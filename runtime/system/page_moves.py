@@ -58,7 +58,7 @@ class PageMoves:
             places = list(machine.places(page))
             if machine.users[page] != len(places) or not places or machine.node_of(page) == node:
                 return None
-            fresh = self._copy(page, node)
+            fresh = self._copy(page, node, replaces=True)
             if fresh is None:
                 return None
             memories = self._memories()
@@ -101,7 +101,7 @@ class PageMoves:
                 return None
             member = next((m for m in self.members(page) if machine.node_of(m) == node), None)
             if member is None:
-                member = self._copy(page, node)
+                member = self._copy(page, node, replaces=False)
                 if member is None:
                     return None
                 self._add(page, member)
@@ -171,8 +171,8 @@ class PageMoves:
             self._next[member] = kept[position + 1] + 1 if position + 1 < len(kept) else 0
         return freed
 
-    def _copy(self, page: int, node: int) -> int | None:
-        """A copy of a page on a node; None if that has no free page."""
+    def _copy(self, page: int, node: int, *, replaces: bool) -> int | None:
+        """A copy of a page on a node, perhaps to be used instead; None if that has no free page."""
         machine = self._machine
         if not machine.has_free(node):
             return None
@@ -181,7 +181,7 @@ class PageMoves:
         except OutOfMachineMemory:
             return None
         ctypes.memmove(machine.address(fresh), machine.address(page), MACHINE_PAGE_SIZE)
-        machine.decoded.copy(page, fresh)
+        machine.decoded.copy(page, fresh, replaces=replaces)
         return fresh
 
     def _reclaim(self, wanted: int) -> int:

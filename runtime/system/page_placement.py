@@ -2,7 +2,7 @@
 
 The virtual machines whose pages move stand still meanwhile. How many pages move at a time is limited, and so is how
 long that takes: most are memory of one virtual machine's own, and are moved natively; others take longer and are fewer.
-Code that was translated from a page has to be found again where it is then, so that pages with code are fewest.
+Regions of a page with code have to be installed again where it is then, so that pages with code are fewest.
 """
 
 from __future__ import annotations

@@ -100,6 +100,10 @@ class TranslationTables:
         discard_memory(self.state.slot_blocks, SLOTS >> BLOCK_SHIFT)
         self.state.back_map_used = 1
 
+    def is_noted(self, number: int) -> bool:
+        """Whether a slot's block is known to have been filled."""
+        return bool(self._blocks[number >> BLOCK_SHIFT])
+
     def memory_in_use(self) -> int:
         """Bytes of host memory behind the slots."""
         return 512 * os.fstat(self._descriptor).st_blocks
@@ -138,5 +142,5 @@ class TranslationTables:
 
 
 def slot_at(state: CpuState, number: int) -> int:
-    """A slot of the linear mapping, for tests and `info tlb`."""
+    """A slot of the linear mapping."""
     return ctypes.c_uint64.from_address(state.slots_base + (number << SLOT_SHIFT)).value

@@ -171,10 +171,12 @@ class SystemTranslations:
 
     def _inherit(self, place: Place, pages: GuestPages) -> bool:
         """Whether it has been possible to install what the code had there before its page was moved or copied."""
-        heir = pages.variant.regions.take_heir(place.entry)
-        if heir is None or not self._install(
-            heir.translation, heir.translation.seed + place.pc - heir.pc, pages
-        ):
+        with self._lock:
+            heir = pages.variant.regions.take_heir(place.entry)
+        if heir is None:
+            return False
+        seed = heir.translation.seed + place.pc - heir.pc
+        if not self._install(heir.translation, seed, pages):
             return False
         self.counts.requested += 1
         self.counts.from_cache += 1

@@ -127,9 +127,10 @@ def _raise() -> str:
 
 
 def _access_slow() -> str:
-    """The access that `access_address` and `access_kind` describe has no slot: translate, then do it again.
+    """The access that `access_address` and `access_kind` describe has left the fast path.
 
-    Regions leave for this also where it has one, but others that they check with it have none, or another.
+    Mostly it has no slot: translate, then do it. Regions also leave where it has one, but others that they check with
+    it have none, or another.
     """
     r = Routine()
     address, kind = r.read("access_address"), r.read("access_kind")
@@ -181,7 +182,7 @@ def _note_straddling() -> str:
     left = r.read("straddles_left") - 1
     r.write("straddles_left", left)
     with r.when(left.eq(0)):
-        r.write("straddled", address)
+        r.write("straddled", address | 1)
         r.write("visit_requested", 1)
         r.write("limit", 0)
     r.finish()

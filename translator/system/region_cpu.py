@@ -102,8 +102,9 @@ class GroupedAccess(TableAccess):
         look, adjacent = builder.label("straddles"), builder.label("adjacent")
         builder.branch_if(straddles, look, adjacent, unlikely=True)
         builder.block(look)
-        following = self.slot(lowest + (span - 1), kind)
-        self._leave_if(following.ne(slot), address, self._width // 8)
+        highest = lowest + (span - 1)
+        is_elsewhere = self.slot(highest, kind).ne(slot) | highest.lt_unsigned(lowest)
+        self._leave_if(is_elsewhere, address, self._width // 8)
         builder.emit(f"br label %{adjacent}")
         builder.block(adjacent)
 

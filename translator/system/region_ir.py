@@ -203,7 +203,7 @@ elsewhere:
     # Leaving.
 
     def leave_for_access(self, address: IrValue, kind: Access, size: int) -> None:
-        """In front of the access being emitted, whose slot is empty, or which is not aligned."""
+        """In front of the access being emitted: it has no slot, is not aligned, or its group is on two pages."""
         store_field(self.builder, "access_address", address.typed())
         store_field(self.builder, "access_kind", f"i32 {int(kind) | (size - 1) << 8}")
         self.leave_in_front("leave_region_access")

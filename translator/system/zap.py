@@ -12,7 +12,7 @@ from translator.system.views import BLOCK_SHIFT, HALF_SHIFT, SLOT_SHIFT, SPACES,
 
 
 def zap_ir() -> str:
-    """LLVM IR of zap_physical_page, zap_kernel_segments and zap_slots."""
+    """LLVM IR of the module's functions."""
     return "\n".join([_zap_physical_page(), _zap_kernel_segments(), _zap_slots(), _zap_blocks()])
 
 
@@ -59,7 +59,7 @@ def _zap_kernel_segments() -> str:
 
 
 def _zap_slots() -> str:
-    """Empty the slots of a TLB entry's `pages` pages (an even number) in one table: `first` is that of the first.
+    """Empty at least the slots of a TLB entry's `pages` pages (an even number) in one table, from slot `first` on.
 
     A range smaller than a block lies in one block, even if PageMask has gaps: `first` has zeros where it has ones.
     """

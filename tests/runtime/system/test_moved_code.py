@@ -81,8 +81,9 @@ def seeds(machine: BareMachine, page: int) -> set[tuple[int, int]]:
     return {(region.translation.seed, region.translation.instructions) for region in found}
 
 
+@pytest.mark.parametrize("path", [(1,), (1, 0)], ids=["once", "there and back"])
 @pytest.mark.parametrize("engine", ["interpreter", "translator", "auto"])
-def test_code_that_migrates_keeps_its_regions(engine: Engine) -> None:
+def test_code_that_migrates_keeps_its_regions(engine: Engine, path: tuple[int, ...]) -> None:
     """What is entered in the middle gets the region that it had, rather than a new one of its own."""
     machine = started(engine)
     memory, vcpu = machine.memory, machine.vcpu
@@ -96,14 +97,63 @@ def test_code_that_migrates_keeps_its_regions(engine: Engine) -> None:
             run_until_there_is_a_region(machine, page)
         before, compiled = seeds(machine, page), vcpu.translations.counts.compiled
         decoded = [vcpu.stops[stop] for stop in (Stop.UNDECODED, Stop.NEW_CODE)]
-        fresh = moves.migrate(page, 1)
+        fresh: int | None = page
+        for node in path:
+            assert fresh is not None
+            fresh = moves.migrate(fresh, node)
         assert fresh is not None
         assert machine.run(vcpu.state.clock + 4 * TURN) is None
         assert [vcpu.stops[stop] for stop in (Stop.UNDECODED, Stop.NEW_CODE)] == decoded
         assert seeds(machine, fresh) == before
-        assert seeds(machine, page) == set()
+        assert fresh == page or seeds(machine, page) == set()
         assert vcpu.translations.counts.compiled == compiled
         audit(machine.machine, [Tenant(memory)], [])
         assert registers_at_the_end(machine) == expected_registers()
+    finally:
+        machine.close()
+
+
+def test_history_goes_with_the_page_and_ends_with_it() -> None:
+    """A page that has been taken for data, and holds code again."""
+    machine = started("interpreter")
+    memory, decoded = machine.memory, machine.machine.decoded
+    moves = PageMoves(machine.machine, lambda: {memory.number: memory})
+    try:
+        machine.run(TURN)
+        page = memory.machine_page(CODE_PAGE)
+        for _ in range(3):
+            decoded.take_for_data(page)
+        fresh = moves.migrate(page, 1)
+        assert decoded.times_data(fresh) == 3
+        assert decoded.times_data(page) == 0
+        audit(machine.machine, [Tenant(memory)], [])
+        memory.make_writable(CODE_PAGE)
+        memory.release(CODE, 1 << 12)
+        assert decoded.times_data(fresh) == 0
+        audit(machine.machine, [Tenant(memory)], [])
+    finally:
+        machine.close()
+
+
+def test_copies_on_other_nodes_are_known_apart() -> None:
+    """A frozen page goes on being the one that others are given, while there is a copy of it, and after."""
+    machine = started("interpreter")
+    memory, decoded = machine.memory, machine.machine.decoded
+    moves = PageMoves(machine.machine, lambda: {memory.number: memory})
+    try:
+        machine.run(TURN)
+        page = memory.machine_page(CODE_PAGE)
+        memory.forbid_stores(CODE_PAGE)
+        contents = memory.read(CODE, 1 << 12)
+        decoded.freeze(page, contents)
+        memory.used_on = 1
+        copy = moves.replicate(page, 1)
+        assert copy == memory.machine_page(CODE_PAGE) != page
+        assert decoded.frozen_page(contents) == page
+        assert set(decoded.frozen_pages()) == {page, copy}
+        assert registers_at_the_end(machine) == expected_registers()
+        audit(machine.machine, [Tenant(memory, machine.vcpu.tables)], [moves.held()])
+        moved = moves.migrate(copy, 0)
+        assert moved is None, "it is a member of a set"
     finally:
         machine.close()
