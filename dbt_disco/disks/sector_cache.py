@@ -71,6 +71,8 @@ class SectorCache:
         self._files: dict[_Identity, CachedFile] = {}
         self._recent: OrderedDict[tuple[CachedFile, int, int], None] = OrderedDict()
         """Groups of pages (file, phase, number), the most recently used last."""
+        self._being_read: Final[list[EntryList]] = []
+        """Pages that are not here yet, but are ours."""
 
     def files(self) -> list[CachedFile]:
         """All there are."""
@@ -78,8 +80,8 @@ class SectorCache:
             return list(self._files.values())
 
     def held(self) -> list[EntryList]:
-        """The pages that are here, for the auditor."""
-        return [entries for file in self.files() for entries in file.all_entries()]
+        """The pages that are here or being read, for the auditor: under the machine memory's lock."""
+        return [*self._being_read, *(entries for file in self.files() for entries in file.all_entries())]
 
     def open(self, descriptor: int, path: Path) -> CachedFile:
         """The pages of an open file, which is called `path`, as it is now. Nobody may change it before `close`."""
@@ -173,7 +175,9 @@ class SectorCache:
         count = min(count, _READ_TOGETHER)
         wanted = next((number for number in range(1, count) if entries[first + number]), count)
         fresh = (ctypes.c_uint32 * wanted)()
-        memory.allocate_run(fresh, node, zeroed=False)
+        with memory.lock:
+            memory.allocate_run(fresh, node, zeroed=False)
+            self._being_read.append(fresh)
         try:
             offset = first * MACHINE_PAGE_SIZE + phase
             read_exactly(descriptor, self._buffers(fresh), offset, wanted * MACHINE_PAGE_SIZE)
@@ -184,7 +188,9 @@ class SectorCache:
                         file.pages += 1
                 self._use(file, phase, first, wanted)
         finally:
-            memory.release_run(fresh, wanted)
+            with memory.lock:
+                memory.release_run(fresh, wanted)
+                self._being_read[:] = [entries for entries in self._being_read if entries is not fresh]
         return wanted
 
     def _buffers(self, entries: EntryList) -> list[ctypes.Array[ctypes.c_char]]:

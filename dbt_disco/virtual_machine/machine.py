@@ -78,7 +78,8 @@ class Machine:
             Tenant(guest.memory, guest.vcpu.tables if isinstance(guest.vcpu, SystemVcpu) else None)
             for guest in virtual_machines
         ]
-        audit(self.memory, tenants, [*held, *([] if self.cache is None else self.cache.held())])
+        with self.memory.lock:
+            audit(self.memory, tenants, [*held, *([] if self.cache is None else self.cache.held())])
 
 
 def _sector_cache(memory: MachineMemory) -> SectorCache:

@@ -7,11 +7,13 @@ import random
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dbt_disco.debian.boot_configuration import DEBIAN_COMMAND_LINE
 from dbt_disco.debian.guest_files import GuestFiles
+from dbt_disco.disks import sector_cache
 from dbt_disco.disks.block_backend import SECTOR_SIZE, Delivery
 from dbt_disco.disks.cached_image import CachedImage, DeliveredSectors
 from dbt_disco.disks.drive import Drive, SharingMode
@@ -223,6 +225,26 @@ def test_what_has_not_been_used_longest_is_given_up_first(stage: Stage) -> None:
     stage.audit()
     stage.memories.remove(greedy)
     greedy.close()
+
+
+def test_the_books_are_right_while_pages_are_being_read(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine's lock is not held meanwhile, so that an audit may come at any time."""
+    _, disk, _ = stage.guest()
+    read = sector_cache.read_exactly
+    audits = 0
+
+    def read_slowly(descriptor: int, buffers: list[Any], offset: int, length: int) -> None:
+        nonlocal audits
+        stage.audit()
+        read(descriptor, buffers, offset, length)
+        audits += 1
+
+    monkeypatch.setattr(sector_cache, "read_exactly", read_slowly)
+    disk.read(0, 8 * 32)
+    assert audits > 0
+    stage.audit()
 
 
 def test_a_full_machine_still_reads(stage: Stage, contents: bytes) -> None:
