@@ -190,7 +190,7 @@ class SectorCache:
         finally:
             with memory.lock:
                 memory.release_run(fresh, wanted)
-                self._being_read[:] = [entries for entries in self._being_read if entries is not fresh]
+                self._being_read.remove(fresh)
         return wanted
 
     def _buffers(self, entries: EntryList) -> list[ctypes.Array[ctypes.c_char]]:

@@ -15,13 +15,13 @@ from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.translation_tables import slot_at
 from translator.state import Access, CpuState
-from translator.system.views import HALF_SHIFT, SPACES, half_slots
+from translator.system.views import slot_number
 
 _STRADDLES: Final = 1024
 """Accesses for which a region is left, before something is done about it. All of them take half a millisecond."""
 _MOST_STRADDLES: Final = 1 << 20
 """Where nothing can be done: half a second's worth. Another boundary may be next."""
-_KERNEL_PAGES: Final = 1 << HALF_SHIFT
+_VIRTUAL_PAGES: Final = 1 << 32 - MACHINE_PAGE_SHIFT
 
 
 class AdjacentPages:
@@ -49,12 +49,11 @@ class AdjacentPages:
 
     def _frame(self, virtual_page: int) -> int | None:
         """The physical page behind a virtual page that has a slot, if its machine page is this memory's only."""
-        if not 0 <= virtual_page < 2 * _KERNEL_PAGES:  # no region takes two ends of memory for neighbours
+        if not 0 <= virtual_page < _VIRTUAL_PAGES:  # no region takes the two ends of memory for neighbours
             return None
-        half = SPACES if virtual_page & _KERNEL_PAGES else self._state.space
-        slot = half_slots(half) + (virtual_page & _KERNEL_PAGES - 1)
-        value = slot_at(self._state, slot + (Access.STORE << HALF_SHIFT)) or slot_at(self._state, slot)
-        if not value:
+        slots = (slot_number(self._state.space, virtual_page, table) for table in (Access.STORE, Access.LOAD))
+        value = next(filter(None, (slot_at(self._state, slot) for slot in slots)), None)
+        if value is None:
             return None
         host = value + (virtual_page << MACHINE_PAGE_SHIFT) & 0xFFFF_FFFF_FFFF_FFFF
         return self._sole_frame(self._memory.machine.page_at(host))

@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
 from runtime.system.installed_regions import Place
+from runtime.system.translation_tables import slot_at
 from translator.predecode import COUNTER_OFFSET, COUNTER_PARKED, ENTRY_SIZE, HANDLER_OFFSET
 from translator.state import Access
-from translator.system.views import (
-    ENTRIES_SHIFT,
-    HALF_SHIFT,
-    SLOT_SHIFT,
-    SPACES,
-    half_slots,
-)
+from translator.system.views import ENTRIES_SHIFT, slot_number
 
 if TYPE_CHECKING:
     from runtime.system.code_variant import CodeVariant
@@ -23,7 +18,6 @@ if TYPE_CHECKING:
 
 _PAGES: Final = 1 << 32 - MACHINE_PAGE_SHIFT
 _PAGE_ENTRIES: Final = MACHINE_PAGE_SIZE // 4 * ENTRY_SIZE
-_KERNEL_PAGES: Final = 0x8_0000
 _FIXED_SEGMENTS: Final = 2
 _FIXED_MASK: Final = 0x1_FFFF
 """Of a page number in KSEG0 or KSEG1: the physical page."""
@@ -60,9 +54,7 @@ class GuestPages:
                 return None
             page = machine.page_at(word & -MACHINE_PAGE_SIZE)
         else:
-            half = SPACES if number & _KERNEL_PAGES else self.space
-            slot = half_slots(half) + (Access.FETCH << HALF_SHIFT) + (number & _KERNEL_PAGES - 1)
-            value = ctypes.c_uint64.from_address(vcpu.state.slots_base + (slot << SLOT_SHIFT)).value
+            value = slot_at(vcpu.state, slot_number(self.space, number, Access.FETCH))
             if not value:
                 return None
             entries = value + (number << MACHINE_PAGE_SHIFT + 2) & 0xFFFF_FFFF_FFFF_FFFF

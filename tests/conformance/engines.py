@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from runtime.address_space import EXEC, READ, WRITE, AddressSpace
@@ -21,6 +19,7 @@ from tests.conformance.machine import (
     Registers,
     Start,
 )
+from tests.deadline import deadline
 from translator.float_unit import read_fcsr, reset_float_state, write_fcsr
 from translator.state import ExceptionCode, Stop
 
@@ -39,22 +38,6 @@ _CLOCK_LIMIT = 16 * 100_000
 _SECONDS = 20
 _STEPPED_ALWAYS = 4
 """Instructions of a short program that the translator may step: the last one, stores to its own code."""
-
-
-@contextmanager
-def _deadline() -> Iterator[None]:
-    """TimeoutError if an engine keeps turning in circles (in native code alone, its limit ends that)."""
-
-    def give_up(*_: object) -> None:
-        raise TimeoutError(f"the engine has not stopped for {_SECONDS} s")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(_SECONDS)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 class EngineMachine:
@@ -79,7 +62,7 @@ class EngineMachine:
         self.vcpu.clock_limit = _CLOCK_LIMIT
         is_translator = self.name == "translator"
         stepped_before = self.vcpu.translations.counts.stepped if is_translator else 0
-        with _deadline():
+        with deadline(_SECONDS, self.name):
             outcome = self._outcome(self.vcpu.run())
         if is_translator:
             self._check_translated(outcome, self.vcpu.translations.counts.stepped - stepped_before)
@@ -100,7 +83,7 @@ class EngineMachine:
         while True:
             limit += 16 * length()
             self.vcpu.clock_limit = limit
-            with _deadline():
+            with deadline(_SECONDS, self.name):
                 stop = self.vcpu.run()
             if stop is not Stop.LIMIT:
                 return self._outcome(stop)

@@ -41,6 +41,12 @@ def half_slots(space: int) -> int:
     return space * TABLES << HALF_SHIFT
 
 
+def slot_number(space: int, virtual_page: int, table: int) -> int:
+    """Number of a virtual page's slot, in a table (an `Access`) of an address space, in the linear mapping."""
+    half = SPACES if virtual_page >> HALF_SHIFT else space
+    return half_slots(half) + (table << HALF_SHIFT) + (virtual_page & (1 << HALF_SHIFT) - 1)
+
+
 SLOTS: Final = half_slots(SPACES + 1)
 
 BLOCK_SHIFT: Final = 9

@@ -5,11 +5,8 @@ The interpreter is compared at every taken branch; regions are left near a limit
 
 from __future__ import annotations
 
-import signal
-import sys
-import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ from dbt_disco.lockstep.machine_lockstep import MachineLockstep
 from runtime.decoded_words import DecodedWords
 from runtime.system.vcpu import SystemVcpu
 from tests.conformance.system_random.kernels import CODE, Kernel, KernelLost, KernelMachine, random_kernel
+from tests.deadline import deadline
 from tests.runtime.system.bare_machine import Engine
 
 BLOCK_BY_BLOCK = 0
@@ -30,33 +28,13 @@ LONG = 20_000
 MANY = 150
 PARTS = 15
 MOVED = 40
+LONGEST = 240
+"""Seconds after which a kernel is taken to hang; it takes 1 to 20."""
 CPUS = ("24Kf", "24Kf-16", "24Kc")
 
 
 def machine(kernel: Kernel, engine: Engine, seed: int, big_endian: bool) -> KernelMachine:
     return KernelMachine(kernel, engine, big_endian=big_endian, cpu=CPUS[seed % len(CPUS)])
-
-
-LONGEST = 240
-"""Seconds after which a kernel is taken to hang; it takes 1 to 20."""
-
-
-@contextmanager
-def no_hang(names: tuple[str, str]) -> Iterator[None]:
-    """An error that tells where every thread is, rather than pytest's time-out, which says nothing when it comes."""
-
-    def give_up(*_: object) -> None:
-        frames = sys._current_frames().values()
-        stacks = "\n\n".join("".join(traceback.format_stack(frame)) for frame in frames)
-        raise TimeoutError(f"{names} are at it for {LONGEST} s:\n{stacks}")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(LONGEST)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def check(engine: Engine, seed: int, instructions: int, big_endian: bool, *, moved: bool = False) -> int:
@@ -66,7 +44,7 @@ def check(engine: Engine, seed: int, instructions: int, big_endian: bool, *, mov
     follower = machine(kernel, engine, seed, big_endian)
     try:
         names = f"reference (seed {seed})", engine
-        with suppress(KernelLost), no_hang(names):
+        with suppress(KernelLost), deadline(LONGEST, " beside ".join(names)):
             MachineLockstep(leader, follower, names, stretch=STRETCHES[engine]).run(instructions)
         assert isinstance(follower.vcpu, SystemVcpu)
         assert not follower.vcpu.translations.failures

@@ -35,6 +35,9 @@ def _resolved(instruction: str, place: int, labels: dict[str, int]) -> str:
     return f"{body} {labels[last] - place - 1}" if space and last in labels else instruction
 
 
+HALT: Final = ("di r0", "end:", "wait", "beq r0, r0, end", "nop")
+"""The end of a program: BareMachine.run returns "stop WAIT"."""
+
 RESET: Final = ("lui r8, 0xbf00", "addiu r9, r0, 0x42", "sw r9, 0x500(r8)", "end:", "beq r0, r0, end", "nop")
 
 ECHO: Final = (

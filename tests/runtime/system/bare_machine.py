@@ -18,12 +18,17 @@ from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.reference.vcpu import ReferenceVcpu
 from runtime.system.vcpu import SystemVcpu
 from tests.dbt_disco.devices.surroundings import ManualSurroundings
+from tests.dbt_disco.virtual_machine.bare_programs import HALT, raw_image
 from translator.cp0_registers import Cause, Status
 from translator.predecode import CLOCK_PER_COUNT
 from translator.state import Stop
 
 Engine = Literal["reference", "interpreter", "translator", "auto"]
 MEMORY_SIZE: Final = 16 << 20
+CODE: Final = 0x10_0000
+"""Physical address of programs."""
+_GENERAL_VECTOR: Final = 0x180
+_KSEG0: Final = 0x8000_0000
 _TIMER_MASK: Final = 1 << 15
 """IP7 in Status."""
 
@@ -65,6 +70,7 @@ class BareMachine:
         self.memory: Final = PhysicalMemory(self.machine, [(part.start, part.size) for part in ranges])
         self.bus: Final = Bus("big" if big_endian else "little")
         self.console: Final = Console()
+        self.big_endian: Final = big_endian
         self.has_ended = False
         self.planned: list[tuple[int, int]] = []
         """Clock and levels of IP2 to IP6, in this order."""
@@ -115,6 +121,13 @@ class BareMachine:
         state = self.vcpu.state
         state.pc = boot.entry
         state.gpr[4], state.gpr[5] = 0xFFFF_FFFE, 0x8000_0000 | boot.device_tree.start
+
+    def start(self, *program: str) -> None:
+        """Put a program (see `raw_image`) at CODE and start there; it halts at its end, or with an exception."""
+        for address, lines in ((CODE, (*program, *HALT)), (_GENERAL_VECTOR, HALT)):
+            self.memory.write(address, raw_image(*lines, big_endian=self.big_endian))
+        self.vcpu.state.status = 0  # vectors in memory
+        self.vcpu.state.pc = _KSEG0 | CODE
 
     def run(self, clock: int = NO_LIMIT) -> str | None:
         """Run until the machine ends, which is the result, or the clock gets to a value."""

@@ -9,17 +9,13 @@ import pytest
 
 from runtime.system.auditor import Tenant, audit
 from runtime.system.vcpu import SystemVcpu
-from tests.dbt_disco.virtual_machine.bare_programs import raw_image
 from tests.runtime.system.bare_machine import BareMachine, Engine
 
-CODE = 0x10_0000
-HANDLER = 0x180
 MEMORY = range(0x20, 0x50)
 """Physical pages that hold something."""
 LOW_BITS = 7
 """Of EntryLo: dirty, valid, global."""
 COUNT = 5_000
-HALT = ("di r0", "end:", "wait", "beq r0, r0, end", "nop")
 PROGRAM = (
     "lui r29, 0xc000",
     "ori r29, r29, 0xff0",
@@ -36,7 +32,6 @@ PROGRAM = (
     "addiu r6, r6, -1",
     "bne r6, r0, loop",
     "nop",
-    *HALT,
 )
 
 
@@ -65,8 +60,7 @@ def run(engine: Engine, big_endian: bool, frames: tuple[int, int], *, shared: bo
     machine = BareMachine(engine, big_endian=big_endian)
     memory = machine.memory
     try:
-        memory.write(CODE, raw_image(*PROGRAM, big_endian=big_endian))
-        memory.write(HANDLER, raw_image(*HALT, big_endian=big_endian))
+        machine.start(*PROGRAM)
         for frame in MEMORY:
             memory.write(frame << 12, bytes([frame]) * 4096)
         users = [memory.machine_page(frame) for frame in frames] if shared else []
@@ -76,8 +70,6 @@ def run(engine: Engine, big_endian: bool, frames: tuple[int, int], *, shared: bo
         state = machine.vcpu.state
         state.tlb_hi[0], state.tlb_compared[0] = 0xC000_0000, 0xFFFF_E000
         state.tlb_lo0[0], state.tlb_lo1[0] = (frame << 6 | LOW_BITS for frame in frames)
-        state.status = 0  # vectors in memory
-        state.pc = 0x8000_0000 | CODE
         assert machine.run() == "stop WAIT"
         vcpu = machine.vcpu
         tables = vcpu.tables if isinstance(vcpu, SystemVcpu) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic, sleep
 
 import pytest
@@ -9,15 +11,11 @@ import pytest
 from runtime.system.auditor import Tenant, audit
 from runtime.system.page_moves import PageMoves
 from runtime.system.vcpu import SystemVcpu
-from tests.dbt_disco.virtual_machine.bare_programs import raw_image
-from tests.runtime.system.bare_machine import BareMachine, Engine
+from tests.runtime.system.bare_machine import CODE, BareMachine, Engine
 from translator.state import Stop
 
-CODE = 0x10_0000
 CODE_PAGE = CODE >> 12
-HANDLER = 0x180
 TIME_LIMIT = 60
-HALT = ("di r0", "end:", "wait", "beq r0, r0, end", "nop")
 PROGRAM = (
     # The inner loop is where all the time goes, and the only one that gets hot after it has moved.
     "addiu r8, r0, 6",
@@ -33,127 +31,120 @@ PROGRAM = (
     "addiu r8, r8, -1",
     "bne r8, r0, outer",
     "nop",
-    *HALT,
 )
 TURN = 1 << 17
 """Of the clock: 8,192 instructions."""
 
 
-def started(engine: Engine) -> BareMachine:
-    """A machine of two nodes, with all its memory on the first."""
-    machine = BareMachine(engine, nodes=2)
-    machine.memory.write(CODE, raw_image(*PROGRAM))
-    machine.memory.write(HANDLER, raw_image(*HALT))
-    state = machine.vcpu.state
-    state.status = 0  # vectors in memory
-    state.pc = 0x8000_0000 | CODE
-    return machine
+class Stage:
+    """The program on a machine of two nodes, with all its memory on the first."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.machine = BareMachine(engine, nodes=2)
+        self.machine.start(*PROGRAM)
+        self.memory = memory = self.machine.memory
+        self.decoded = self.machine.machine.decoded
+        self.moves = PageMoves(self.machine.machine, lambda: {memory.number: memory})
+        vcpu = self.machine.vcpu
+        assert isinstance(vcpu, SystemVcpu)
+        self.vcpu = vcpu
+
+    @property
+    def page(self) -> int:
+        """The machine page of the code."""
+        return self.memory.machine_page(CODE_PAGE)
+
+    def regions(self, page: int) -> set[tuple[int, int]]:
+        """Of a machine page: seed and size."""
+        found = self.vcpu.variant.regions.on_page(page)
+        return {(region.translation.seed, region.translation.instructions) for region in found}
+
+    def run_until_there_is_a_region(self) -> None:
+        """Also while the compile worker takes its time."""
+        limit = monotonic() + TIME_LIMIT
+        while not self.regions(self.page):
+            assert monotonic() < limit, "nothing has been translated"
+            assert self.machine.run(self.vcpu.state.clock + TURN) is None, "the program has ended"
+            sleep(0.002)
+
+    def registers_at_the_end(self) -> list[int]:
+        assert self.machine.run() == "stop WAIT"
+        return list(self.vcpu.state.gpr)[:32]
+
+    def audit(self) -> None:
+        audit(self.machine.machine, [Tenant(self.memory, self.vcpu.tables)], [self.moves.held()])
 
 
-def registers_at_the_end(machine: BareMachine) -> list[int]:
-    assert machine.run() == "stop WAIT"
-    return list(machine.vcpu.state.gpr)[:32]
+@contextmanager
+def staged(engine: Engine) -> Iterator[Stage]:
+    stage = Stage(engine)
+    try:
+        yield stage
+    finally:
+        stage.machine.close()
 
 
 def expected_registers() -> list[int]:
-    machine = started("interpreter")
-    try:
-        return registers_at_the_end(machine)
-    finally:
-        machine.close()
-
-
-def run_until_there_is_a_region(machine: BareMachine, page: int) -> None:
-    """Also while the compile worker takes its time."""
-    vcpu = machine.vcpu
-    assert isinstance(vcpu, SystemVcpu)
-    deadline = monotonic() + TIME_LIMIT
-    while not vcpu.variant.regions.on_page(page):
-        assert monotonic() < deadline, "nothing has been translated"
-        assert machine.run(vcpu.state.clock + TURN) is None, "the program has ended"
-        sleep(0.002)
-
-
-def seeds(machine: BareMachine, page: int) -> set[tuple[int, int]]:
-    """Of the regions on a page: seed and size."""
-    assert isinstance(machine.vcpu, SystemVcpu)
-    found = machine.vcpu.variant.regions.on_page(page)
-    return {(region.translation.seed, region.translation.instructions) for region in found}
+    with staged("interpreter") as stage:
+        return stage.registers_at_the_end()
 
 
 @pytest.mark.parametrize("path", [(1,), (1, 0)], ids=["once", "there and back"])
 @pytest.mark.parametrize("engine", ["interpreter", "translator", "auto"])
 def test_code_that_migrates_keeps_its_regions(engine: Engine, path: tuple[int, ...]) -> None:
     """What is entered in the middle gets the region that it had, rather than a new one of its own."""
-    machine = started(engine)
-    memory, vcpu = machine.memory, machine.vcpu
-    assert isinstance(vcpu, SystemVcpu)
-    moves = PageMoves(machine.machine, lambda: {memory.number: memory})
-    try:
-        page = memory.machine_page(CODE_PAGE)
+    with staged(engine) as stage:
+        page, vcpu = stage.page, stage.vcpu
         if engine == "interpreter":
-            machine.run(TURN)
+            stage.machine.run(TURN)
         else:
-            run_until_there_is_a_region(machine, page)
-        before, compiled = seeds(machine, page), vcpu.translations.counts.compiled
+            stage.run_until_there_is_a_region()
+        before, compiled = stage.regions(page), vcpu.translations.counts.compiled
         decoded = [vcpu.stops[stop] for stop in (Stop.UNDECODED, Stop.NEW_CODE)]
         fresh: int | None = page
         for node in path:
             assert fresh is not None
-            fresh = moves.migrate(fresh, node)
+            fresh = stage.moves.migrate(fresh, node)
         assert fresh is not None
-        assert machine.run(vcpu.state.clock + 4 * TURN) is None
+        assert stage.machine.run(vcpu.state.clock + 4 * TURN) is None
         assert [vcpu.stops[stop] for stop in (Stop.UNDECODED, Stop.NEW_CODE)] == decoded
-        assert seeds(machine, fresh) == before
-        assert fresh == page or seeds(machine, page) == set()
+        assert stage.regions(fresh) == before
+        assert fresh == page or stage.regions(page) == set()
         assert vcpu.translations.counts.compiled == compiled
-        audit(machine.machine, [Tenant(memory)], [])
-        assert registers_at_the_end(machine) == expected_registers()
-    finally:
-        machine.close()
+        stage.audit()
+        assert stage.registers_at_the_end() == expected_registers()
 
 
 def test_history_goes_with_the_page_and_ends_with_it() -> None:
     """A page that has been taken for data, and holds code again."""
-    machine = started("interpreter")
-    memory, decoded = machine.memory, machine.machine.decoded
-    moves = PageMoves(machine.machine, lambda: {memory.number: memory})
-    try:
-        machine.run(TURN)
-        page = memory.machine_page(CODE_PAGE)
+    with staged("interpreter") as stage:
+        stage.machine.run(TURN)
+        page, decoded = stage.page, stage.decoded
         for _ in range(3):
             decoded.take_for_data(page)
-        fresh = moves.migrate(page, 1)
+        fresh = stage.moves.migrate(page, 1)
         assert decoded.times_data(fresh) == 3
         assert decoded.times_data(page) == 0
-        audit(machine.machine, [Tenant(memory)], [])
-        memory.make_writable(CODE_PAGE)
-        memory.release(CODE, 1 << 12)
+        stage.audit()
+        stage.memory.make_writable(CODE_PAGE)
+        stage.memory.release(CODE, 1 << 12)
         assert decoded.times_data(fresh) == 0
-        audit(machine.machine, [Tenant(memory)], [])
-    finally:
-        machine.close()
+        stage.audit()
 
 
 def test_copies_on_other_nodes_are_known_apart() -> None:
     """A frozen page goes on being the one that others are given, while there is a copy of it, and after."""
-    machine = started("interpreter")
-    memory, decoded = machine.memory, machine.machine.decoded
-    moves = PageMoves(machine.machine, lambda: {memory.number: memory})
-    try:
-        machine.run(TURN)
-        page = memory.machine_page(CODE_PAGE)
+    with staged("interpreter") as stage:
+        stage.machine.run(TURN)
+        page, memory, decoded = stage.page, stage.memory, stage.decoded
         memory.forbid_stores(CODE_PAGE)
         contents = memory.read(CODE, 1 << 12)
         decoded.freeze(page, contents)
         memory.used_on = 1
-        copy = moves.replicate(page, 1)
-        assert copy == memory.machine_page(CODE_PAGE) != page
+        copy = stage.moves.replicate(page, 1)
+        assert copy == stage.page != page
         assert decoded.frozen_page(contents) == page
         assert set(decoded.frozen_pages()) == {page, copy}
-        assert registers_at_the_end(machine) == expected_registers()
-        audit(machine.machine, [Tenant(memory, machine.vcpu.tables)], [moves.held()])
-        moved = moves.migrate(copy, 0)
-        assert moved is None, "it is a member of a set"
-    finally:
-        machine.close()
+        assert stage.registers_at_the_end() == expected_registers()
+        stage.audit()
+        assert stage.moves.migrate(copy, 0) is None, "it is a member of a set"

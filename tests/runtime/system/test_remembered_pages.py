@@ -6,15 +6,11 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.dbt_disco.virtual_machine.bare_programs import raw_image
 from tests.runtime.system.bare_machine import BareMachine, Engine
 
-CODE = 0x10_0000
-HANDLER = 0x180
 FRAMES = (0x30, 0x22, 0x41, 0x25, 0x38)
 """Physical pages at 0xc0000000 and on; the last one is read-only, and nothing is behind it."""
 VALID, DIRTY, GLOBAL = 2, 4, 1
-HALT = ("di r0", "end:", "wait", "beq r0, r0, end", "nop")
 
 
 class Walk(NamedTuple):
@@ -60,10 +56,8 @@ def run(engine: Engine, walk: Walk, big_endian: bool) -> tuple[list[int], list[i
             "addiu r6, r6, -1",
             "bne r6, r0, loop",
             "nop",
-            *HALT,
         )
-        machine.memory.write(CODE, raw_image(*program, big_endian=big_endian))
-        machine.memory.write(HANDLER, raw_image(*HALT, big_endian=big_endian))
+        machine.start(*program)
         order = "big" if big_endian else "little"
         for number, frame in enumerate(FRAMES):
             words = [number * 7919 + 65537 * at for at in range(1024)]
@@ -75,8 +69,6 @@ def run(engine: Engine, walk: Walk, big_endian: bool) -> tuple[list[int], list[i
             state.tlb_hi[pair] = 0xC000_0000 + (pair << 12)
             state.tlb_compared[pair] = 0xFFFF_E000
             state.tlb_lo0[pair], state.tlb_lo1[pair] = low(pair), low(pair + 1)
-        state.status = 0  # vectors in memory
-        state.pc = 0x8000_0000 | CODE
         assert machine.run() == "stop WAIT"
         exception = [state.cause, state.epc, state.bad_virtual_address, state.entry_hi, state.status]
         memory = b"".join(machine.memory.read(frame << 12, 4096) for frame in FRAMES)

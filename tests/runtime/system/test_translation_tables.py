@@ -5,14 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runtime.system.vcpu import SystemVcpu
-from tests.dbt_disco.virtual_machine.bare_programs import raw_image
 from tests.runtime.system.bare_machine import BareMachine, Engine
-
-CODE = 0x10_0000
-HANDLER = 0x180
-LOW_BITS = 0x1F
-"""Of EntryLo: cacheable, dirty, valid, global."""
-HALT = ("di r0", "end:", "wait", "beq r0, r0, end", "nop")
 
 PROGRAM = (
     # One entry for 512 MB from 0, of all address spaces; what its first half leads to changes at each turn.
@@ -21,7 +14,7 @@ PROGRAM = (
     "mtc0.page_mask r8",
     "mtc0.index r0",
     "addiu r9, r0, 200",
-    "addiu r10, r0, 0x1f",
+    "addiu r10, r0, 0x1f",  # EntryLo: from 0, cacheable, dirty, valid, global
     "lui r11, 0x0040",
     "ori r11, r11, 0x801f",
     "turn:",
@@ -40,7 +33,6 @@ PROGRAM = (
     "addiu r9, r9, -1",
     "bne r9, r0, turn",
     "nop",
-    *HALT,
 )
 
 
@@ -48,14 +40,10 @@ def run(engine: Engine, big_endian: bool) -> tuple[list[int], int]:
     """Registers, and bytes of host memory that the translation tables have."""
     machine = BareMachine(engine, big_endian=big_endian)
     try:
-        order = "big" if big_endian else "little"
-        machine.memory.write(CODE, raw_image(*PROGRAM, big_endian=big_endian))
-        machine.memory.write(HANDLER, raw_image(*HALT, big_endian=big_endian))
-        machine.memory.write(0x20_0004, (0x1234_5671).to_bytes(4, order))  # type: ignore[arg-type]
-        machine.memory.write(0x50_0008, (0x0BAD_CAFE).to_bytes(4, order))  # type: ignore[arg-type]
+        machine.start(*PROGRAM)
+        for address, word in ((0x20_0004, 0x1234_5671), (0x50_0008, 0x0BAD_CAFE)):
+            machine.memory.write(address, word.to_bytes(4, "big" if big_endian else "little"))
         state = machine.vcpu.state
-        state.status = 0  # vectors in memory
-        state.pc = 0x8000_0000 | CODE
         assert machine.run() == "stop WAIT"
         vcpu = machine.vcpu
         used = vcpu.tables.memory_in_use() if isinstance(vcpu, SystemVcpu) else 0
