@@ -88,13 +88,14 @@ _libc.clone.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c
 
 
 def worker_command() -> list[str]:
-    """What runs `translator.worker`: this installation's, also in a directory with a `translator` of its own.
+    """What runs `translator.worker`: the translator that this process has, or the two would not agree on `CpuState`.
 
-    `python -m` would look in the working directory first, which is the guest's to choose.
+    `python -m` would look in the working directory first, which is the guest's to choose; another installation may
+    come first in the path, and this one is the place for nothing else in it.
     """
     where = str(Path(__file__).resolve().parents[1])
-    script = f"import sys; sys.path.append({where!r}); from translator.worker import main; main()"
-    return [sys.executable, "-P", "-c", script]
+    script = f"import sys; sys.path.insert(0, {where!r}); import translator; sys.path.append(sys.path.pop(0)); "
+    return [sys.executable, "-P", "-c", script + "from translator.worker import main; main()"]
 
 
 class WorkerProcess:

@@ -93,10 +93,13 @@ class UnicornEngine(Engine):
 
 
 def own_environment() -> dict[str, str]:
-    """What makes another process import the package that this is part of, compiled as in any installation."""
+    """What makes another process import the package that this is part of, compiled as in any installation.
+
+    Also in a working directory that has one of its own.
+    """
     root = str(Path(dbt_disco.__file__).parents[1])
     path = os.pathsep.join((root, *filter(None, [os.environ.get("PYTHONPATH")])))
-    return {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
+    return {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def _missing_tool(name: str) -> str:

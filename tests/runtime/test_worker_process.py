@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -78,13 +79,7 @@ def test_a_program_that_does_not_exist_ends_at_once() -> None:
     started.close()
 
 
-def test_the_working_directory_is_not_where_the_worker_is_looked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is the guest's, and may hold anything."""
-    for name in ("translator", "struct", "llvmlite"):
-        (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')")
-    monkeypatch.chdir(tmp_path)
+def _answers() -> None:
     worker = native_code(False).start_process(worker_command())
     try:
         send(worker.stdin, ("list", False, "define void @nothing() { ret void }"))
@@ -93,3 +88,23 @@ def test_the_working_directory_is_not_where_the_worker_is_looked_for(
         worker.kill()
         worker.wait()
         worker.close()
+
+
+def test_the_working_directory_is_not_where_the_worker_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the guest's, and may hold anything."""
+    for name in ("translator", "struct", "llvmlite"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    _answers()
+
+
+def test_another_installation_in_front_is_not_where_the_worker_is_looked_for(tmp_path: Path) -> None:
+    """A VM of a checkout got code for the registers' places of the version that was installed: guests broke."""
+    (tmp_path / "translator").mkdir()
+    (tmp_path / "translator" / "__init__.py").write_text("raise SystemExit('not this one')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
+    command = worker_command()
+    ended = subprocess.run(command, env=environment, input=b"", capture_output=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
