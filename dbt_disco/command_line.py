@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import signal
@@ -32,6 +33,10 @@ COMMANDS: Final = {
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Why output cannot be written, through no fault of ours."""
 
+_FEW_COLLECTIONS: Final = 50_000
+"""Objects to be allocated before the garbage collector looks: what is loaded here stays, and the more of it there is,
+the longer a look takes (a tenth of the time to start, with Python's 700)."""
+
 TRACEBACK_VARIABLE: Final = "DBT_DISCO_TRACEBACK"
 """Environment variable that asks for the traceback of an internal error."""
 
@@ -41,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     `dbt-disco run` does not return: it ends the process as the guest has ended.
     """
+    gc.set_threshold(_FEW_COLLECTIONS)
     words = list(sys.argv[1:] if arguments is None else arguments)
     replace_closed()
     try:

@@ -94,7 +94,9 @@ def worker_command() -> list[str]:
     come first in the path, and this one is the place for nothing else in it.
     """
     where = str(Path(__file__).resolve().parents[1])
-    script = f"import sys; sys.path.insert(0, {where!r}); import translator; sys.path.append(sys.path.pop(0)); "
+    script = (
+        f"import sys; sys.path.insert(0, {where!r}); import translator; sys.path.append(sys.path.pop(0)); "
+    )
     return [sys.executable, "-P", "-c", script + "from translator.worker import main; main()"]
 
 

@@ -155,7 +155,7 @@ def _parse(pattern: str) -> tuple[int, int, dict[str, tuple[int, int]]]:
         width = len(group) if is_bits else FIELD_WIDTH[group]
         position -= width
         if is_bits:
-            mask |= sum((bit != ".") << (position + width - 1 - k) for k, bit in enumerate(group))
+            mask |= int(group.replace("0", "1").replace(".", "0"), 2) << position
             match |= int(group.replace(".", "0"), 2) << position
         else:
             fields[group] = (position, width)

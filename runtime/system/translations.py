@@ -37,6 +37,8 @@ _KEY_CODE: Final = 64
 """Bytes of code at the hot address that name a translation in the disk cache."""
 _PATIENCE: Final = 0.5
 """Seconds that the end of a run waits for the compile worker, if earlier runs of the same have left it work, too."""
+_FIRST_RUN: Final = "first-run"
+"""In the disk cache once there has been one."""
 _UNFINISHED: Final = b"unfinished"
 _FINISHED: Final = b"finished"
 """Notes of a run: whether it has left the compile worker work."""
@@ -74,6 +76,12 @@ class SystemTranslations:
         """Of the note that this run leaves in the disk cache; "": nothing has been reported yet."""
         self._earlier_note: bytes | None = None
         """What an earlier run of the same has left there."""
+
+    def prepare(self) -> None:
+        """Where there has been no run before, start the compile worker now: it will be wanted soon, for everything."""
+        if self._cache.enabled and self._cache.load(_FIRST_RUN) is None:
+            self._cache.store(_FIRST_RUN, b"")
+            self._compile_client().service.start()
 
     def close(self) -> None:
         """End the compile worker, if it is for this vCPU only, and give the code memory back."""

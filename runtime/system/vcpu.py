@@ -108,6 +108,8 @@ class SystemVcpu:
             translates_all=engine == "translator",
             service=compile_service,
         )
+        if self._enabled:
+            self.translations.prepare()
         self._access: Final = DeviceAccess(self)
         self.direct_registers: Final = DirectRegisters(self.state, self.native)
         self.adjacent_pages: Final = AdjacentPages(self.state, memory)
