@@ -34,7 +34,7 @@ from translator.system.coprocessor import needs_coprocessor_1
 from translator.system.decoding import decoding_ir
 from translator.system.direct_registers import direct_registers_ir
 from translator.system.exceptions import exceptions_ir
-from translator.system.heat import counter_after
+from translator.system.heat import counter_after, heat_of_branch
 from translator.system.register_page import register_page_ir
 from translator.system.routine import ARGUMENTS
 from translator.system.second_level import second_level_ir
@@ -147,7 +147,8 @@ class SystemHandlerCpu(HandlerCpu):
         self._jump_by_address(address_of_entry(builder, target), clock)
         builder.block(near)
         pointer = builder.assign("at", f"getelementptr i8, ptr {target}, i64 {COUNTER_OFFSET}")
-        count = counter_after(builder.value("count", f"load i32, ptr {pointer}", 32), self.read("heat"))
+        heat = heat_of_branch(self.read("heat"), position, goal)
+        count = counter_after(builder.value("count", f"load i32, ptr {pointer}", 32), heat)
         builder.emit(f"store {count.typed()}, ptr {pointer}")
         self._stop_if((count & SYSTEM_REPORT_MASK).eq(0), Stop.HOT, hot_target=target)
         store_field(builder, "last_branch", "ptr %entry")

@@ -12,6 +12,18 @@ from translator.system.routine import argument
 TICK_HEAT: Final = 32
 """What a taken branch counts for in a tick of an idle virtual machine, of which there will be many: a power of two."""
 
+_LONG_LOOP: Final = 64
+"""Instructions. A branch back over so many …"""
+_LONG_LOOP_SHIFT: Final = 4
+"""… counts for 1 << _LONG_LOOP_SHIFT others: time passes in instructions, and few branches stand for many in a loop
+that somebody has unrolled, such as SHA-256's of 489 instructions."""
+
+
+def heat_of_branch(heat: IrValue, entry: IrValue, target: IrValue) -> IrValue:
+    """What a taken branch counts for, by the host addresses of its entry and of its target's, on the same page."""
+    is_long = (target + _LONG_LOOP * ENTRY_SIZE).le_unsigned(entry)
+    return is_long.select(heat << _LONG_LOOP_SHIFT, heat)
+
 
 def counter_after(count: IrValue, heat: IrValue) -> IrValue:
     """A counter after a taken branch that counts for `heat`: a multiple of that, so that no multiple of what an address
