@@ -1,7 +1,8 @@
 """The decode table: what native code needs to turn an instruction word into its predecoded entry by itself.
 
-Derived from the encodings, so that tier 0 meets new code without Python. The few encodings whose validity is more than
-mask and match are left to Python (`ASK`), which puts those words into the hash of decoded words.
+Derived from the encodings, so that tier 0 meets new code without Python. Where an encoding's validity is more than mask
+and match, native code can tell that a range of bits is one; all else is left to Python (`ASK`), which puts those words
+into the hash of decoded words.
 
 Layout, little endian: 4,096 u16 (by opcode and low six bits: where the bucket's list of records starts), the lists of
 u16 record numbers, each ended by END, then the records.
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from translator import isa
-from translator.encoding import ENCODINGS, Encoding
+from translator.encoding import ENCODINGS, BitRange, Encoding
 from translator.float_mode import always_reserved, odd_register_bits
 from translator.predecode import OPERANDS, Packing, packing
 
@@ -24,6 +25,10 @@ BUCKETS: Final = 64 * 64
 END: Final = 0xFFFF
 ASK: Final = 1
 """In a record's flags: Python decides."""
+BIT_RANGE_FLAG: Final = {BitRange.BY_SIZE: 2, BitRange.BY_END: 4}
+"""… Python decides unless two fields name a range of bits: `lsb`, and the other at …"""
+LSB_SHIFT: Final = 6
+BIT_RANGE_SHIFT: Final = 11
 
 RECORD: Final = struct.Struct("<IIIIBBH" + "4B" * OPERANDS)
 """mask, match, handler offset, bits that must be 0 with Status.FR = 0, immediate, flags, unused; for each operand byte:
@@ -65,7 +70,16 @@ class DecodeTable:
         reserved = not self._wide_fpu and always_reserved(encoding)
         odd = 0 if self._wide_fpu else odd_register_bits(encoding)
         how: Packing = packing(encoding, 2 if self._wide_fpu else 1)
-        flags = ASK if encoding.valid_if is not None else 0
+        flags = _flags(encoding)
         operands = [byte for operand in how.operands for byte in operand]
         handler = self._handler_of(encoding, reserved)
         return RECORD.pack(encoding.mask, encoding.match, handler, odd, how.immediate, flags, 0, *operands)
+
+
+def _flags(encoding: Encoding) -> int:
+    condition = encoding.valid_if
+    if isinstance(condition, BitRange):
+        shifts = [encoding.fields[name][0] for name in ("lsb", condition.value)]
+        assert shifts == [LSB_SHIFT, BIT_RANGE_SHIFT], encoding.mnemonic
+        return BIT_RANGE_FLAG[condition]
+    return 0 if condition is None else ASK

@@ -22,6 +22,20 @@ PrivilegedSemantics = Callable[[SystemCpu, Any], None]
 Validity = Callable[[Callable[[str], int]], bool]
 """Given a function from field names to values: whether this combination is an instruction."""
 
+
+class BitRange(Enum):
+    """The condition that `lsb` and a second field name a range of bits of a word; what do not are no instruction."""
+
+    BY_SIZE = "size"
+    """Its size, less one."""
+    BY_END = "msb"
+    """Its highest bit."""
+
+    def __call__(self, field: Callable[[str], int]) -> bool:
+        lsb, second = field("lsb"), field(self.value)
+        return lsb + second < 32 if self is BitRange.BY_SIZE else lsb <= second
+
+
 FIELD_WIDTH: Final = {
     # register numbers
     **dict.fromkeys(("rs", "rt", "rd", "base", "fs", "ft", "fd", "fr"), 5),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from translator.algebra import Cpu
-from translator.encoding import instruction
+from translator.encoding import BitRange, instruction
 from translator.state import ExceptionCode
 
 
@@ -158,14 +158,14 @@ def wsbh(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rd] = cpu.gpr[i.rt].byte_swap().rotate_right(16)
 
 
-@instruction("ext", "011111 rs rt size lsb 000000", valid_if=lambda field: field("lsb") + field("size") < 32)
+@instruction("ext", "011111 rs rt size lsb 000000", valid_if=BitRange.BY_SIZE)
 def ext(cpu: Cpu, i: Any) -> None:
     """`size` holds the field's size - 1."""
     mask = cpu.constant(-1).shift_right((i.size ^ 31) & 31)
     cpu.gpr[i.rt] = cpu.gpr[i.rs].shift_right(i.lsb) & mask
 
 
-@instruction("ins", "011111 rs rt msb lsb 000100", valid_if=lambda field: field("lsb") <= field("msb"))
+@instruction("ins", "011111 rs rt msb lsb 000100", valid_if=BitRange.BY_END)
 def ins(cpu: Cpu, i: Any) -> None:
     """`msb` holds the position of the field's most significant bit."""
     mask = cpu.constant(-1).shift_right(((i.msb - i.lsb) ^ 31) & 31) << i.lsb

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from translator.decode_table import ASK, BUCKETS, END, RECORD
+from translator.decode_table import ASK, BIT_RANGE_FLAG, BIT_RANGE_SHIFT, BUCKETS, END, LSB_SHIFT, RECORD
+from translator.encoding import BitRange
 from translator.ir import IrValue
 from translator.predecode import ENTRY_SIZE, IMMEDIATE_OFFSET, OPERANDS, OPERANDS_OFFSET, Immediate
 from translator.system.routine import Routine, argument
@@ -59,11 +60,19 @@ def _decode_handler() -> str:
     record = r.call("find_record", 64, word)
     with r.when(record.eq(0), unlikely=True):
         r.give(0)
-    asks = (r.load(record + _FLAGS, 8) & ASK).ne(0) | (word & r.load(record + _ODD, 32)).ne(0)
+    flags = r.load(record + _FLAGS, 8)
+    asks = (flags & ASK).ne(0) | (word & r.load(record + _ODD, 32)).ne(0) | _lacks_bit_range(word, flags)
     with r.when(asks, unlikely=True):
         r.give(0)
     r.give(r.load(record + _HANDLER, 32))
     return r.function("decode_handler", "i32", ", i32 %word")
+
+
+def _lacks_bit_range(word: IrValue, flags: IrValue) -> IrValue:
+    """Whether two fields should name a range of bits, and do not."""
+    lsb, second = (word.shift_right(shift) & 31 for shift in (LSB_SHIFT, BIT_RANGE_SHIFT))
+    by_size, by_end = ((flags & BIT_RANGE_FLAG[how]).ne(0) for how in (BitRange.BY_SIZE, BitRange.BY_END))
+    return (by_size & ((lsb + second) & 32).ne(0)) | (by_end & second.lt_unsigned(lsb))
 
 
 def _fill_entry() -> str:

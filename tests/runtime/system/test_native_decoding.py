@@ -1,0 +1,69 @@
+"""Words that native code decodes by itself, by a condition on two fields: as Python does, and asking nobody."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+
+from runtime.addresses import MACHINE_PAGE_SHIFT
+from runtime.system.vcpu import SystemVcpu
+from tests.runtime.system.bare_machine import CODE, BareMachine
+from translator.decode import decode_privileged
+from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, handler_symbol, pack_entry
+from translator.state import ExceptionCode, Stop
+
+BIT_RANGES = [
+    0x7C00_0000 | 8 << 21 | 9 << 16 | second << 11 | lsb << 6 | function
+    for function in (0x00, 0x04)
+    for second, lsb in product(range(32), range(32))
+]
+"""Every `ext` and `ins` of two registers, and every word like them that is no instruction."""
+INSTRUCTIONS = [word for word in BIT_RANGES if decode_privileged(word)]
+RESERVED = [word for word in BIT_RANGES if not decode_privileged(word)]
+_PAGE_WORDS = 1 << MACHINE_PAGE_SHIFT - 2
+
+
+@pytest.fixture
+def machine() -> Iterator[BareMachine]:
+    machine = BareMachine("interpreter")
+    yield machine
+    machine.close()
+
+
+def begin(machine: BareMachine, words: list[int]) -> SystemVcpu:
+    """Have them in place of as many instructions."""
+    machine.start(*["nop"] * len(words))
+    machine.memory.write(CODE, struct.pack(f"<{len(words)}I", *words))
+    assert isinstance(machine.vcpu, SystemVcpu)
+    return machine.vcpu
+
+
+def test_every_bit_range_is_decoded_as_python_does_and_without_it(machine: BareMachine) -> None:
+    assert len(INSTRUCTIONS) == 2 * 32 * 33 // 2
+    vcpu = begin(machine, INSTRUCTIONS)
+    assert machine.run() == "stop WAIT"
+    assert vcpu.stops[Stop.UNDECODED] == 0
+    for number, word in enumerate(INSTRUCTIONS):
+        page = machine.memory.machine_page((CODE >> MACHINE_PAGE_SHIFT) + number // _PAGE_WORDS)
+        assert page is not None
+        at = vcpu.variant.entries(page) + number % _PAGE_WORDS * ENTRY_SIZE
+        instruction = decode_privileged(word)
+        assert instruction is not None
+        handler = vcpu.native.handlers[handler_symbol(instruction.mnemonic)]
+        expected = pack_entry(word, instruction.encoding, handler, 1)
+        assert ctypes.string_at(at, COUNTER_OFFSET) == expected[:COUNTER_OFFSET], hex(word)
+
+
+def test_what_is_no_bit_range_is_reserved(machine: BareMachine) -> None:
+    assert len(RESERVED) == len(BIT_RANGES) - len(INSTRUCTIONS)
+    vcpu = begin(machine, RESERVED)
+    start = vcpu.state.pc
+    for number in range(len(RESERVED)):
+        vcpu.state.pc, vcpu.state.status, vcpu.state.cause = start + 4 * number, 0, 0
+        assert machine.run() == "stop WAIT"
+        assert vcpu.state.cause >> 2 & 31 == ExceptionCode.RI, hex(RESERVED[number])
+        assert vcpu.state.epc == start + 4 * number
