@@ -1,8 +1,8 @@
 """The decode table: what native code needs to turn an instruction word into its predecoded entry by itself.
 
-Derived from the encodings, so that tier 0 meets new code without Python. Where an encoding's validity is more than mask
-and match, native code can tell that a range of bits is one; all else is left to Python (`ASK`), which puts those words
-into the hash of decoded words.
+Derived from the encodings, so that tier 0 meets new code without Python. Only words that may be reserved by what their
+fields say are left to that, which puts them into the hash of decoded words: ranges of bits that are none, and odd
+registers with Status.FR = 0. What a `Remainder` leaves out stands earlier in the same list.
 
 Layout, little endian: 4,096 u16 (by opcode and low six bits: where the bucket's list of records starts), the lists of
 u16 record numbers, each ended by END, then the records.
@@ -23,11 +23,10 @@ assert isa  # importing it fills ENCODINGS
 
 BUCKETS: Final = 64 * 64
 END: Final = 0xFFFF
-ASK: Final = 1
-"""In a record's flags: Python decides."""
-BIT_RANGE_FLAG: Final = {BitRange.BY_SIZE: 2, BitRange.BY_END: 4}
-"""… Python decides unless two fields name a range of bits: `lsb`, and the other at …"""
+BIT_RANGE_FLAG: Final = {BitRange.BY_SIZE: 1, BitRange.BY_END: 2}
+"""In a record's flags: two fields have to name a range of bits, the one at …"""
 LSB_SHIFT: Final = 6
+"""… and the one at …"""
 BIT_RANGE_SHIFT: Final = 11
 
 RECORD: Final = struct.Struct("<IIIIBBH" + "4B" * OPERANDS)
@@ -82,4 +81,4 @@ def _flags(encoding: Encoding) -> int:
         shifts = [encoding.fields[name][0] for name in ("lsb", condition.value)]
         assert shifts == [LSB_SHIFT, BIT_RANGE_SHIFT], encoding.mnemonic
         return BIT_RANGE_FLAG[condition]
-    return 0 if condition is None else ASK
+    return 0

@@ -10,7 +10,7 @@ A dot is a bit that the manual wants zero but the processor ignores (which these
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, cast
@@ -19,8 +19,6 @@ from translator.algebra import Cpu, SystemCpu
 
 Semantics = Callable[[Cpu, Any], None]
 PrivilegedSemantics = Callable[[SystemCpu, Any], None]
-Validity = Callable[[Callable[[str], int]], bool]
-"""Given a function from field names to values: whether this combination is an instruction."""
 
 
 class BitRange(Enum):
@@ -35,6 +33,20 @@ class BitRange(Enum):
         lsb, second = field("lsb"), field(self.value)
         return lsb + second < 32 if self is BitRange.BY_SIZE else lsb <= second
 
+
+class Remainder:
+    """The condition that fields have none of the values for which there are encodings of their own, defined before."""
+
+    def __init__(self, fields: tuple[str, ...], named: Collection[tuple[int, ...]]) -> None:
+        self.fields: Final = fields
+        self.named: Final = frozenset(named)
+
+    def __call__(self, field: Callable[[str], int]) -> bool:
+        return tuple(map(field, self.fields)) not in self.named
+
+
+Validity = BitRange | Remainder
+"""Given a function from field names to values: whether this combination is an instruction."""
 
 FIELD_WIDTH: Final = {
     # register numbers

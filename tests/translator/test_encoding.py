@@ -9,7 +9,7 @@ import pytest
 
 import translator.isa  # noqa: F401
 from translator.dataflow import dataflow
-from translator.encoding import ENCODINGS, Encoding, instruction
+from translator.encoding import ENCODINGS, Encoding, Remainder, instruction
 from translator.state import ExceptionCode
 
 
@@ -70,3 +70,21 @@ def test_declared_flow_is_what_the_semantics_do(encoding: Encoding) -> None:
     used = record.immediates | record.register_fields()
     assert used <= encoding.fields.keys()
     assert ExceptionCode.INT not in record.exceptions
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [encoding for encoding in ENCODINGS.values() if isinstance(encoding.valid_if, Remainder)],
+    ids=lambda encoding: encoding.mnemonic,
+)
+def test_what_a_remainder_leaves_out_is_defined_before_it(encoding: Encoding) -> None:
+    """Native code takes the first encoding that a word matches by its mask."""
+    remainder = encoding.valid_if
+    assert isinstance(remainder, Remainder) and remainder.named
+    earlier = list(ENCODINGS.values())[: list(ENCODINGS).index(encoding.mnemonic)]
+    for numbers in remainder.named:
+        word = encoding.match
+        for name, number in zip(remainder.fields, numbers, strict=True):
+            word |= number << encoding.fields[name][0]
+        assert not encoding.matches(word)
+        assert [each.mnemonic for each in earlier if word & each.mask == each.match], hex(word)

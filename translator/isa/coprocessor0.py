@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from translator.algebra import SystemCpu, SystemOperation
 from translator.cp0_registers import CONFIG1_FP, CP0_REGISTERS, Cause, Cp0Register, Status
-from translator.encoding import Flow, privileged_instruction
+from translator.encoding import Flow, Remainder, privileged_instruction
 
 
 def _write_status(cpu: SystemCpu, value: Any) -> None:
@@ -118,21 +118,17 @@ for _register in CP0_REGISTERS:
     _define_register(_register)
 
 
-_NAMED: Final = frozenset((register.number, register.select) for register in CP0_REGISTERS)
+_OTHER: Final = Remainder(("rd", "sel"), [(register.number, register.select) for register in CP0_REGISTERS])
+"""The registers that CP0_REGISTERS lacks: they read 0 and ignore writes."""
 
 
-def _is_other(field: Callable[[str], int]) -> bool:
-    """Whether CP0_REGISTERS lacks the register: it reads 0 and ignores writes."""
-    return (field("rd"), field("sel")) not in _NAMED
-
-
-@privileged_instruction("mfc0.other", "010000 00000 rt rd ........ sel", valid_if=_is_other)
+@privileged_instruction("mfc0.other", "010000 00000 rt rd ........ sel", valid_if=_OTHER)
 def move_from_other(cpu: SystemCpu, i: Any) -> None:
     cpu.require_coprocessor(0)
     cpu.gpr[i.rt] = cpu.constant(0)
 
 
-@privileged_instruction("mtc0.other", "010000 00100 rt rd ........ sel", valid_if=_is_other)
+@privileged_instruction("mtc0.other", "010000 00100 rt rd ........ sel", valid_if=_OTHER)
 def move_to_other(cpu: SystemCpu, i: Any) -> None:
     cpu.require_coprocessor(0)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from translator.algebra import Cpu
-from translator.encoding import instruction
+from translator.encoding import Remainder, instruction
 from translator.fcsr import (
     CONDITION_BITS,
     CONDITIONS_MASK,
@@ -61,7 +61,7 @@ _define_read("fenr", _FENR, _read_fenr)
 @instruction(
     "cfc1.fcsr",
     "010001 00010 rt control ..... ......",
-    valid_if=lambda field: field("control") not in (_FIR, _UFR, _FRE, _FCCR, _FEXR, _FENR),
+    valid_if=Remainder(("control",), [(number,) for number in (_FIR, _UFR, _FRE, _FCCR, _FEXR, _FENR)]),
 )
 def read_fcsr(cpu: Cpu, i: Any) -> None:
     cpu.gpr[i.rt] = cpu.read_fcsr().sext(cpu.xlen)
@@ -101,7 +101,7 @@ def write_fenr(cpu: Cpu, i: Any) -> None:
 @instruction(
     "ctc1.ignored",
     "010001 00110 rt control ..... ......",
-    valid_if=lambda field: field("control") not in (_FCCR, _FEXR, _FENR, _FCSR),
+    valid_if=Remainder(("control",), [(number,) for number in (_FCCR, _FEXR, _FENR, _FCSR)]),
 )
 def write_nothing(cpu: Cpu, i: Any) -> None:
     """Read only, or not there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from translator.decode_table import ASK, BIT_RANGE_FLAG, BIT_RANGE_SHIFT, BUCKETS, END, LSB_SHIFT, RECORD
+from translator.decode_table import BIT_RANGE_FLAG, BIT_RANGE_SHIFT, BUCKETS, END, LSB_SHIFT, RECORD
 from translator.encoding import BitRange
 from translator.ir import IrValue
 from translator.predecode import ENTRY_SIZE, IMMEDIATE_OFFSET, OPERANDS, OPERANDS_OFFSET, Immediate
@@ -61,7 +61,7 @@ def _decode_handler() -> str:
     with r.when(record.eq(0), unlikely=True):
         r.give(0)
     flags = r.load(record + _FLAGS, 8)
-    asks = (flags & ASK).ne(0) | (word & r.load(record + _ODD, 32)).ne(0) | _lacks_bit_range(word, flags)
+    asks = (word & r.load(record + _ODD, 32)).ne(0) | _lacks_bit_range(word, flags)
     with r.when(asks, unlikely=True):
         r.give(0)
     r.give(r.load(record + _HANDLER, 32))

@@ -1,4 +1,4 @@
-"""Words that native code decodes by itself, by a condition on two fields: as Python does, and asking nobody."""
+"""Words that native code decodes by itself, by conditions on their fields: as Python does, and asking nobody."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from runtime.addresses import MACHINE_PAGE_SHIFT
 from runtime.system.vcpu import SystemVcpu
 from tests.runtime.system.bare_machine import CODE, BareMachine
+from translator.cp0_registers import Status
 from translator.decode import decode_privileged
 from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, handler_symbol, pack_entry
 from translator.state import ExceptionCode, Stop
@@ -25,6 +26,13 @@ BIT_RANGES = [
 INSTRUCTIONS = [word for word in BIT_RANGES if decode_privileged(word)]
 RESERVED = [word for word in BIT_RANGES if not decode_privileged(word)]
 _PAGE_WORDS = 1 << MACHINE_PAGE_SHIFT - 2
+
+
+MOVES_FROM_COPROCESSORS = [
+    *(0x4000_0000 | 9 << 16 | register << 11 | select for register, select in product(range(32), range(8))),
+    *(0x4440_0000 | 9 << 16 | register << 11 for register in range(32)),
+]
+"""mfc0 and cfc1 of every register there could be: those without a meaning are encodings of their own."""
 
 
 @pytest.fixture
@@ -42,12 +50,12 @@ def begin(machine: BareMachine, words: list[int]) -> SystemVcpu:
     return machine.vcpu
 
 
-def test_every_bit_range_is_decoded_as_python_does_and_without_it(machine: BareMachine) -> None:
-    assert len(INSTRUCTIONS) == 2 * 32 * 33 // 2
-    vcpu = begin(machine, INSTRUCTIONS)
-    assert machine.run() == "stop WAIT"
+def check_entries(machine: BareMachine, words: list[int]) -> None:
+    """Those of words that have been executed."""
+    vcpu = machine.vcpu
+    assert isinstance(vcpu, SystemVcpu)
     assert vcpu.stops[Stop.UNDECODED] == 0
-    for number, word in enumerate(INSTRUCTIONS):
+    for number, word in enumerate(words):
         page = machine.memory.machine_page((CODE >> MACHINE_PAGE_SHIFT) + number // _PAGE_WORDS)
         assert page is not None
         at = vcpu.variant.entries(page) + number % _PAGE_WORDS * ENTRY_SIZE
@@ -56,6 +64,20 @@ def test_every_bit_range_is_decoded_as_python_does_and_without_it(machine: BareM
         handler = vcpu.native.handlers[handler_symbol(instruction.mnemonic)]
         expected = pack_entry(word, instruction.encoding, handler, 1)
         assert ctypes.string_at(at, COUNTER_OFFSET) == expected[:COUNTER_OFFSET], hex(word)
+
+
+def test_every_bit_range_is_decoded_as_python_does_and_without_it(machine: BareMachine) -> None:
+    assert len(INSTRUCTIONS) == 2 * 32 * 33 // 2
+    begin(machine, INSTRUCTIONS)
+    assert machine.run() == "stop WAIT"
+    check_entries(machine, INSTRUCTIONS)
+
+
+def test_every_coprocessor_register_is_decoded_as_python_does_and_without_it(machine: BareMachine) -> None:
+    vcpu = begin(machine, MOVES_FROM_COPROCESSORS)
+    vcpu.state.status = Status.CU1
+    assert machine.run() == "stop WAIT"
+    check_entries(machine, MOVES_FROM_COPROCESSORS)
 
 
 def test_what_is_no_bit_range_is_reserved(machine: BareMachine) -> None:
