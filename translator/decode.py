@@ -131,9 +131,8 @@ def _index() -> dict[tuple[int, int], list[Encoding]]:
     index: dict[tuple[int, int], list[Encoding]] = {}
     for encoding in ENCODINGS.values():
         assert encoding.mask >> 26 == 63, encoding.mnemonic
-        for function in range(64):
-            if function & encoding.mask == encoding.match & 63 & encoding.mask:
-                index.setdefault((encoding.match >> 26, function), []).append(encoding)
+        for function in encoding.functions:
+            index.setdefault((encoding.match >> 26, function), []).append(encoding)
     return index
 
 

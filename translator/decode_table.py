@@ -4,14 +4,15 @@ Derived from the encodings, so that tier 0 meets new code without Python. Only w
 fields say are left to that, which puts them into the hash of decoded words: ranges of bits that are none, and odd
 registers with Status.FR = 0. What a `Remainder` leaves out stands earlier in the same list.
 
-Layout, little endian: 4,096 u16 (by opcode and low six bits: where the bucket's list of records starts), the lists of
-u16 record numbers, each ended by END, then the records.
+Layout, little endian: 4,096 u16 (by opcode and low six bits: where the bucket's list of records starts), the records of
+all encodings, and the lists: u16 record numbers, each list ended by END.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from translator import isa
@@ -33,46 +34,48 @@ RECORD: Final = struct.Struct("<IIIIBBH" + "4B" * OPERANDS)
 """mask, match, handler offset, bits that must be 0 with Status.FR = 0, immediate, flags, unused; for each operand byte:
 shift, mask, scale, replacement of 0."""
 
+RECORDS_OFFSET: Final = 2 * BUCKETS
+LISTS_OFFSET: Final = RECORDS_OFFSET + RECORD.size * len(ENCODINGS)
+
 HandlerOf = Callable[[Encoding, bool], int]
 """Handler offset of an encoding; True: of what it is where it is reserved."""
 
 
-class DecodeTable:
+def decode_table(handler_of: HandlerOf, *, wide_fpu: bool) -> bytes:
     """The table for one FPU register mode."""
+    starts, lists = _lists()
+    records = (_record(encoding, handler_of, wide_fpu) for encoding in ENCODINGS.values())
+    return struct.pack(f"<{BUCKETS}H", *starts) + b"".join(records) + struct.pack(f"<{len(lists)}H", *lists)
 
-    def __init__(self, handler_of: HandlerOf, *, wide_fpu: bool) -> None:
-        self._records: list[bytes] = []
-        self._handler_of = handler_of
-        self._wide_fpu = wide_fpu
-        buckets: list[list[int]] = [[] for _ in range(BUCKETS)]
-        for number, encoding in enumerate(ENCODINGS.values()):
-            self._records.append(self._record(encoding))
-            opcode = encoding.match >> 26
-            for function in range(64):
-                if function & encoding.mask == encoding.match & 63 & encoding.mask:
-                    buckets[opcode << 6 | function].append(number)
-        starts: list[int] = []
-        lists: list[int] = []
-        places: dict[tuple[int, ...], int] = {}
-        for bucket in buckets:
-            key = tuple(bucket)
-            if key not in places:
-                places[key] = len(lists)
-                lists += [*bucket, END]
-            starts.append(places[key])
-        self.lists_offset: Final = 2 * BUCKETS
-        self.records_offset: Final = self.lists_offset + 2 * len(lists) + 3 & ~3
-        head = struct.pack(f"<{BUCKETS}H{len(lists)}H", *starts, *lists)
-        self.contents: Final = head.ljust(self.records_offset, b"\0") + b"".join(self._records)
 
-    def _record(self, encoding: Encoding) -> bytes:
-        reserved = not self._wide_fpu and always_reserved(encoding)
-        odd = 0 if self._wide_fpu else odd_register_bits(encoding)
-        how: Packing = packing(encoding, 2 if self._wide_fpu else 1)
-        flags = _flags(encoding)
-        operands = [byte for operand in how.operands for byte in operand]
-        handler = self._handler_of(encoding, reserved)
-        return RECORD.pack(encoding.mask, encoding.match, handler, odd, how.immediate, flags, 0, *operands)
+def _record(encoding: Encoding, handler_of: HandlerOf, wide_fpu: bool) -> bytes:
+    reserved = not wide_fpu and always_reserved(encoding)
+    odd = 0 if wide_fpu else odd_register_bits(encoding)
+    how: Packing = packing(encoding, 2 if wide_fpu else 1)
+    flags = _flags(encoding)
+    operands = [byte for operand in how.operands for byte in operand]
+    handler = handler_of(encoding, reserved)
+    return RECORD.pack(encoding.mask, encoding.match, handler, odd, how.immediate, flags, 0, *operands)
+
+
+@cache
+def _lists() -> tuple[list[int], list[int]]:
+    """Where each bucket's list starts, and the lists; many buckets have the same one."""
+    buckets: list[list[int]] = [[] for _ in range(BUCKETS)]
+    for number, encoding in enumerate(ENCODINGS.values()):
+        opcode = encoding.match >> 26
+        for function in encoding.functions:
+            buckets[opcode << 6 | function].append(number)
+    starts: list[int] = []
+    lists: list[int] = []
+    places: dict[tuple[int, ...], int] = {}
+    for bucket in buckets:
+        key = tuple(bucket)
+        if key not in places:
+            places[key] = len(lists)
+            lists += [*bucket, END]
+        starts.append(places[key])
+    return starts, lists
 
 
 def _flags(encoding: Encoding) -> int:

@@ -10,9 +10,10 @@ A dot is a bit that the manual wants zero but the processor ignores (which these
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, Final, cast
 
 from translator.algebra import Cpu, SystemCpu
@@ -105,6 +106,12 @@ class Encoding:
         return self.valid_if is None or self.valid_if(lambda name: self.field(word, name))
 
     @property
+    def functions(self) -> Sequence[int]:
+        """The values that the low six bits of its words can have."""
+        mask = self.mask & 63
+        return (self.match & 63,) if mask == 63 else _values_of_six_bits(mask, self.match & mask)
+
+    @property
     def ignored(self) -> int:
         """The bits of a word that mean nothing."""
         meaningful = self.mask
@@ -119,6 +126,11 @@ class Encoding:
         if name in SIGNED_FIELDS and value >> (width - 1):
             value -= 1 << width
         return value
+
+
+@cache
+def _values_of_six_bits(mask: int, match: int) -> list[int]:
+    return [value for value in range(64) if value & mask == match]
 
 
 ENCODINGS: Final[dict[str, Encoding]] = {}

@@ -278,7 +278,6 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("resume_entry", ctypes.c_uint32 * 4, "predecoded entry that goes on at pc"),
     ("stop_requested", ctypes.c_uint32, "1: leave native code at the next look at the limit"),
     ("decode_table", ctypes.c_uint64, "host address of the decode table (translator.decode_table)"),
-    ("decode_records", ctypes.c_uint32, "offset of its records"),
     ("visit_requested", ctypes.c_uint32, "1: leave native code for a moment, at the next look at the limit"),
     ("resume_limit", ctypes.c_uint64, "what limit is to be when nothing is pending"),
     # Time. A tick of Count is 6.25 ns, or two instructions.

@@ -7,10 +7,12 @@ that its handler, by which it is recognised, comes last.
 from __future__ import annotations
 
 import ctypes
+import zlib
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from runtime.disk_cache import DiskCache
 from runtime.flat_array import words_in_use, zeros
 from runtime.host_memory import (
     MAP_ANONYMOUS,
@@ -24,7 +26,7 @@ from runtime.host_memory import (
 )
 from runtime.system.installed_regions import InstalledRegions
 from runtime.system.page_routines import page_routines
-from translator.decode_table import DecodeTable
+from translator.decode_table import decode_table
 from translator.encoding import Encoding
 from translator.predecode import (
     COUNTER_OFFSET,
@@ -99,17 +101,26 @@ class CodeVariant:
         """The counter of an address that control has not gone to."""
         self._known: frozenset[int] = frozenset()
         """Pages that were executed before the last virtual machine began."""
-        table = DecodeTable(self._handler_of, wide_fpu=key.wide_fpu)
-        self._decode_table: Final = ctypes.create_string_buffer(table.contents)
+        self._decode_table: Final = ctypes.create_string_buffer(self._cached_decode_table())
         self.decode_table: Final = ctypes.addressof(self._decode_table)
         """Host address of the table by which native code decodes."""
-        self.decode_records: Final = table.records_offset
         self.regions: Final = InstalledRegions(self, decoded)
 
     def close(self) -> None:
         """Give everything back to the host."""
         self.regions.close()
         unmap_memory(self.entries_base, self._size)
+
+    def _cached_decode_table(self) -> bytes:
+        """It takes 0.03 s to make one."""
+        cache = DiskCache(enabled=self.key.use_cache)
+        handlers = zlib.crc32(repr(sorted(self.native.handlers.items())).encode())
+        name = f"decode-table-{'wide' if self.key.wide_fpu else 'narrow'}-{handlers:08x}"
+        table = cache.load(name)
+        if table is None:
+            table = decode_table(self._handler_of, wide_fpu=self.key.wide_fpu)
+            cache.store(name, table)
+        return table
 
     def _handler_of(self, encoding: Encoding, is_reserved: bool) -> int:
         symbol = reserved_in_coprocessor_symbol(1) if is_reserved else handler_symbol(encoding.mnemonic)

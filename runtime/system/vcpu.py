@@ -184,7 +184,7 @@ class SystemVcpu:
         state.code_pages = ctypes.addressof(variant.pages)
         state.decode_cache = self._words.address
         state.told_handler = 0
-        state.decode_table, state.decode_records = variant.decode_table, variant.decode_records
+        state.decode_table = variant.decode_table
 
     def close(self) -> None:
         """Give everything back to the host; the memory stays the caller's."""

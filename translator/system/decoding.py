@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from translator.decode_table import BIT_RANGE_FLAG, BIT_RANGE_SHIFT, BUCKETS, END, LSB_SHIFT, RECORD
+from translator.decode_table import (
+    BIT_RANGE_FLAG,
+    BIT_RANGE_SHIFT,
+    END,
+    LISTS_OFFSET,
+    LSB_SHIFT,
+    RECORD,
+    RECORDS_OFFSET,
+)
 from translator.encoding import BitRange
 from translator.ir import IrValue
 from translator.predecode import ENTRY_SIZE, IMMEDIATE_OFFSET, OPERANDS, OPERANDS_OFFSET, Immediate
@@ -32,8 +40,7 @@ def _find() -> str:
     table = r.read("decode_table")
     bucket = (word.shift_right(20) & 0xFC0) | (word & 0x3F)
     start = r.load(table + (bucket.zext(64) << 1), 16)
-    first = table + 2 * BUCKETS + (start.zext(64) << 1)
-    records = table + r.read("decode_records").zext(64)
+    first = table + LISTS_OFFSET + (start.zext(64) << 1)
     r.emit("br label %look")
     r.block("look")
     r.emit(f"%at = phi i64 [ {first.name}, %0 ], [ %at.next, %other ]")
@@ -41,7 +48,7 @@ def _find() -> str:
     number = r.load(at, 16)
     r.branch_if(number.eq(END), "none", "compare")
     r.block("compare")
-    record = records + number.zext(64) * RECORD.size
+    record = table + RECORDS_OFFSET + number.zext(64) * RECORD.size
     r.branch_if((word & r.load(record + _MASK, 32)).eq(r.load(record + _MATCH, 32)), "found", "other")
     r.block("other")
     r.emit("%at.next = add i64 %at, 2")
