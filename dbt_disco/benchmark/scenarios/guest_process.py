@@ -94,6 +94,10 @@ class GuestProcess:
         seconds = time.perf_counter() - self._started
         return Moment(seconds, sum(_processor_seconds(process) for process in self.processes()))
 
+    def seconds_of_others(self) -> float:
+        """Processor time, until now, of the processes that the process has started: the compile worker's."""
+        return sum(_processor_seconds(process) for process in self.processes() if process.pid != self.pid)
+
     def processes(self) -> Iterator[psutil.Process]:
         """The process and those it has started."""
         import psutil

@@ -20,8 +20,10 @@ _IDLE_TARGET: Final = Target(3)
 _OVERHEAD: Final = 150
 """MB that the monitor may take beyond the memory that the guest has touched."""
 _SETTLED: Final = 0.1
-"""Part of a processor below which nothing but the idle guest is left: what was hot has been compiled."""
-_SETTLING_LIMIT: Final = 60
+"""Part of a processor below which nothing but the idle guest is left …"""
+_QUIET: Final = 5
+"""… for so many seconds, in which nothing is compiled either: code that only ticks run gets hot late, and once."""
+_SETTLING_LIMIT: Final = 120
 _MB: Final = 1_000_000
 
 
@@ -91,12 +93,12 @@ class IdleShell(Scenario):
 
 
 def _settle(guest: GuestProcess) -> None:
-    """Wait for the compile worker to have done what it was asked for during the boot; not for ever."""
+    """Wait for the compile worker to have done what it is asked for, during the boot and after it; not for ever."""
     deadline = time.monotonic() + _SETTLING_LIMIT
-    last = guest.moment()
-    while time.monotonic() < deadline:
+    last, compiled, quiet = guest.moment(), guest.seconds_of_others(), 0
+    while quiet < _QUIET and time.monotonic() < deadline:
         time.sleep(1)
-        now = guest.moment()
-        if (now - last).processor_seconds < _SETTLED:
-            return
-        last = now
+        now, compiled_now = guest.moment(), guest.seconds_of_others()
+        is_quiet = (now - last).processor_seconds < _SETTLED and compiled_now == compiled
+        quiet = quiet + 1 if is_quiet else 0
+        last, compiled = now, compiled_now
