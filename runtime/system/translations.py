@@ -35,13 +35,16 @@ _COVERED_PATIENCE: Final = 3
 """How often an address within a region must get hot in tier 0 before it gets a region of its own."""
 _KEY_CODE: Final = 64
 """Bytes of code at the hot address that name a translation in the disk cache."""
-_PATIENCE: Final = 0.5
-"""Seconds that the end of a run waits for the compile worker, if earlier runs of the same have left it work, too."""
+_PATIENCE: Final = {1: 0.5, 2: 1.0, 3: 2.0}
+"""Seconds that the end of a run waits for the compile worker, by the number of runs in a row that have left it work
+before: starting it takes half a second, and a large region more than one …"""
+_ROUND: Final = 8
+"""… and by so many runs later again. A guest that is never finished is not waited for more often."""
 _FIRST_RUN: Final = "first-run"
 """In the disk cache once there has been one."""
 _UNFINISHED: Final = b"unfinished"
 _FINISHED: Final = b"finished"
-"""Notes of a run: whether it has left the compile worker work."""
+"""Notes of a run: whether it has left the compile worker work, and if so, behind a space, in how many runs in a row."""
 _UNSTEADY: Final = 3
 """A page that has been taken for data so often gets no more regions."""
 
@@ -88,7 +91,7 @@ class SystemTranslations:
         if self._client is not None:
             self._finish(self._client)
             self._client.close()
-        note = _UNFINISHED if self._requested else _FINISHED
+        note = _UNFINISHED + b" %d" % (self._unfinished_runs() + 1) if self._requested else _FINISHED
         if self._note_name and note != self._earlier_note:
             self._cache.store(self._note_name, note)
         with self._lock:
@@ -126,13 +129,18 @@ class SystemTranslations:
 
         What gets hot just before every end would be asked for, and started upon, in every run otherwise.
         """
-        goes_on = self._earlier_note == _UNFINISHED
-        deadline = monotonic() + (_PATIENCE if goes_on and self._owns_service else 0)
+        patience = _PATIENCE.get(self._unfinished_runs() % _ROUND, 0) if self._owns_service else 0
+        deadline = monotonic() + patience
         while self._requested and (result := client.next(max(deadline - monotonic(), 0))) is not None:
             seed, translation = result
             _, name = self._requested.pop(seed)
             if translation is not None:
                 self._cache.store(name, translation.to_bytes())
+
+    def _unfinished_runs(self) -> int:
+        """How many runs in a row have left the compile worker work, before this one."""
+        state, _, count = (self._earlier_note or b"").partition(b" ")
+        return int(count) if state == _UNFINISHED and count.isdigit() else 0
 
     def _begin(self, name: str) -> None:
         """Code is reported for the first time, and tells what run this is.

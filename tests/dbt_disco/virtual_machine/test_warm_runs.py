@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -71,13 +72,44 @@ def test_a_run_that_ends_too_early_is_finished_by_the_next_ones(
 ) -> None:
     first = run(tmp_path, *LATE)
     assert (first.counts.requested, first.counts.installed) == (1, 0)
-    assert notes(cache) == [b"unfinished"]
-    monkeypatch.setattr(translations, "_PATIENCE", TIMEOUT)
+    assert notes(cache) == [b"unfinished 1"]
+    monkeypatch.setattr(translations, "_PATIENCE", {1: TIMEOUT})
     run(tmp_path, *LATE)
     for _ in range(2):
         later = run(tmp_path, *LATE)
         assert (later.counts.requested, later.counts.from_cache) == (1, 1)
         assert later._client is None  # nor has a worker been started in vain
+    assert notes(cache) == [b"finished"]
+
+
+def test_patience_grows_with_the_runs_that_have_left_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    """A region that takes longer than the first patience was asked for by every run, and waited for in vain."""
+    monkeypatch.setattr(translations, "_PATIENCE", {1: 0.001, 2: 0.001, 3: TIMEOUT})
+    for left in range(3):
+        assert run(tmp_path, *LATE).counts.requested == 1
+        assert notes(cache) == [b"unfinished %d" % (left + 1)]
+    run(tmp_path, *LATE)
+    assert run(tmp_path, *LATE).counts.from_cache == 1
+    assert notes(cache) == [b"finished"]
+
+
+def test_what_is_never_finished_is_not_waited_for_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    monkeypatch.setattr(translations, "_PATIENCE", {2: TIMEOUT})
+    monkeypatch.setattr(translations, "_ROUND", 3)
+    left = []
+    for _ in range(2):
+        run(tmp_path, *LATE)
+        left += notes(cache)
+    assert left == [b"unfinished 1", b"unfinished 2"]
+    (note,) = cache.glob("*/runs/*")
+    contents = b"unfinished 5"  # two, and three more
+    note.write_bytes(hashlib.blake2b(contents, digest_size=16).digest() + contents)
+    run(tmp_path, *LATE)
+    run(tmp_path, *LATE)
     assert notes(cache) == [b"finished"]
 
 
