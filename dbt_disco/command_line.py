@@ -35,7 +35,7 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _FEW_COLLECTIONS: Final = 50_000
 """Objects to be allocated before the garbage collector looks: what is loaded here stays, and the more of it there is,
-the longer a look takes (a tenth of the time to start, with Python's 700)."""
+the longer a look takes."""
 
 TRACEBACK_VARIABLE: Final = "DBT_DISCO_TRACEBACK"
 """Environment variable that asks for the traceback of an internal error."""

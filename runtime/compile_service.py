@@ -1,6 +1,6 @@
 """The main process's side of the compile worker: a thread that feeds it, for one vCPU or for many.
 
-The worker is started when something is hot for the first time. If it dies, a new one tries the same request
+The worker is started when something is hot for the first time, or before. If it dies, a new one tries the same request
 cautiously; what that one dies of as well stays in tier 0. Workers that die without having done anything are
 started a few times. What has been translated for one vCPU serves the others.
 """

@@ -90,8 +90,8 @@ _libc.clone.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c
 def worker_command() -> list[str]:
     """What runs `translator.worker`: the translator that this process has, or the two would not agree on `CpuState`.
 
-    `python -m` would look in the working directory first, which is the guest's to choose; another installation may
-    come first in the path, and this one is the place for nothing else in it.
+    `python -m` would look in the working directory first, which is the guest's to choose. Another installation may come
+    first in the path; all but `translator` is looked for as ever, and here last.
     """
     where = str(Path(__file__).resolve().parents[1])
     script = (

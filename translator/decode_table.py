@@ -1,8 +1,8 @@
 """The decode table: what native code needs to turn an instruction word into its predecoded entry by itself.
 
-Derived from the encodings, so that tier 0 meets new code without Python. Only words that may be reserved by what their
-fields say are left to that, which puts them into the hash of decoded words: ranges of bits that are none, and odd
-registers with Status.FR = 0. What a `Remainder` leaves out stands earlier in the same list.
+Derived from the encodings, so that tier 0 meets new code without Python. What may be reserved is left to Python, which
+puts such words into the hash of decoded words: those without a record, ranges of bits that are none, and odd registers
+with Status.FR = 0. What a `Remainder` leaves out stands earlier in the same list.
 
 Layout, little endian: 4,096 u16 (by opcode and low six bits: where the bucket's list of records starts), the records of
 all encodings, and the lists: u16 record numbers, each list ended by END.
@@ -11,24 +11,23 @@ all encodings, and the lists: u16 record numbers, each list ended by END.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
 from translator import isa
 from translator.encoding import ENCODINGS, BitRange, Encoding
 from translator.float_mode import always_reserved, odd_register_bits
-from translator.predecode import OPERANDS, Packing, packing
+from translator.predecode import OPERANDS, Packing, handler_symbol, packing, reserved_in_coprocessor_symbol
 
 assert isa  # importing it fills ENCODINGS
 
 BUCKETS: Final = 64 * 64
 END: Final = 0xFFFF
 BIT_RANGE_FLAG: Final = {BitRange.BY_SIZE: 1, BitRange.BY_END: 2}
-"""In a record's flags: two fields have to name a range of bits, the one at …"""
+"""In a record's flags: two fields have to name a range of bits: `lsb`, at the first place, and one at the second."""
 LSB_SHIFT: Final = 6
-"""… and the one at …"""
-BIT_RANGE_SHIFT: Final = 11
+SIZE_OR_END_SHIFT: Final = 11
 
 RECORD: Final = struct.Struct("<IIIIBBH" + "4B" * OPERANDS)
 """mask, match, handler offset, bits that must be 0 with Status.FR = 0, immediate, flags, unused; for each operand byte:
@@ -37,25 +36,24 @@ shift, mask, scale, replacement of 0."""
 RECORDS_OFFSET: Final = 2 * BUCKETS
 LISTS_OFFSET: Final = RECORDS_OFFSET + RECORD.size * len(ENCODINGS)
 
-HandlerOf = Callable[[Encoding, bool], int]
-"""Handler offset of an encoding; True: of what it is where it is reserved."""
 
-
-def decode_table(handler_of: HandlerOf, *, wide_fpu: bool) -> bytes:
-    """The table for one FPU register mode."""
+def decode_table(handlers: Mapping[str, int], *, wide_fpu: bool) -> bytes:
+    """The table for one FPU register mode; `handlers`: their offsets, by symbol."""
     starts, lists = _lists()
-    records = (_record(encoding, handler_of, wide_fpu) for encoding in ENCODINGS.values())
+    records = (_record(encoding, handlers, wide_fpu) for encoding in ENCODINGS.values())
     return struct.pack(f"<{BUCKETS}H", *starts) + b"".join(records) + struct.pack(f"<{len(lists)}H", *lists)
 
 
-def _record(encoding: Encoding, handler_of: HandlerOf, wide_fpu: bool) -> bytes:
-    reserved = not wide_fpu and always_reserved(encoding)
+def _record(encoding: Encoding, handlers: Mapping[str, int], wide_fpu: bool) -> bytes:
+    is_reserved = not wide_fpu and always_reserved(encoding)
+    symbol = reserved_in_coprocessor_symbol(1) if is_reserved else handler_symbol(encoding.mnemonic)
     odd = 0 if wide_fpu else odd_register_bits(encoding)
     how: Packing = packing(encoding, 2 if wide_fpu else 1)
     flags = _flags(encoding)
     operands = [byte for operand in how.operands for byte in operand]
-    handler = handler_of(encoding, reserved)
-    return RECORD.pack(encoding.mask, encoding.match, handler, odd, how.immediate, flags, 0, *operands)
+    return RECORD.pack(
+        encoding.mask, encoding.match, handlers[symbol], odd, how.immediate, flags, 0, *operands
+    )
 
 
 @cache
@@ -82,6 +80,6 @@ def _flags(encoding: Encoding) -> int:
     condition = encoding.valid_if
     if isinstance(condition, BitRange):
         shifts = [encoding.fields[name][0] for name in ("lsb", condition.value)]
-        assert shifts == [LSB_SHIFT, BIT_RANGE_SHIFT], encoding.mnemonic
+        assert shifts == [LSB_SHIFT, SIZE_OR_END_SHIFT], encoding.mnemonic
         return BIT_RANGE_FLAG[condition]
     return 0

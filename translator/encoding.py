@@ -23,7 +23,7 @@ PrivilegedSemantics = Callable[[SystemCpu, Any], None]
 
 
 class BitRange(Enum):
-    """The condition that `lsb` and a second field name a range of bits of a word; what do not are no instruction."""
+    """The condition that `lsb` and a second field name a range of bits of a word."""
 
     BY_SIZE = "size"
     """Its size, less one."""

@@ -24,7 +24,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from threading import Lock, Timer
 from typing import Any, BinaryIO
@@ -235,16 +235,18 @@ class _Example:
     """addiu $t0, $t0, -1; lw $t1, 0($t0); bnez $t0, the first; nop."""
 
     def word(self, pc: int) -> int | None:
-        return self._WORDS[pc >> 2] if pc >> 2 < len(self._WORDS) else None
+        return self._WORDS[pc >> 2] if 0 <= pc >> 2 < len(self._WORDS) else None
 
     def is_writable(self, _: Region) -> bool:
         return False
 
 
-def get_ready() -> None:
-    """Have everything loaded and set up that translating needs: a tenth of a second."""
+def get_ready() -> bytes | None:
+    """Have everything loaded and set up that translating needs: a tenth of a second. A translation nobody wants."""
     code = _Example()
-    translate(0, Mode(system=True), code, Profile(code.word, lambda _: 0, warm=0, decode=decode_in_region))
+    return translate(
+        0, Mode(system=True), code, Profile(code.word, lambda _: 0, warm=0, decode=decode_in_region)
+    )
 
 
 def main() -> None:
@@ -253,7 +255,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     if not select.select([sys.stdin], [], [], 0)[0]:  # nobody waits yet
-        get_ready()
+        with TimeLimit(), suppress(Exception):  # what is wrong with the translator, a request will tell
+            get_ready()
     serve(sys.stdin.buffer, answers)
 
 

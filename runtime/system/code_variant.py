@@ -27,7 +27,6 @@ from runtime.host_memory import (
 from runtime.system.installed_regions import InstalledRegions
 from runtime.system.page_routines import page_routines
 from translator.decode_table import decode_table
-from translator.encoding import Encoding
 from translator.predecode import (
     COUNTER_OFFSET,
     COUNTER_PARKED,
@@ -36,8 +35,6 @@ from translator.predecode import (
     SYSTEM_HOT_THRESHOLD,
     SYSTEM_HOTTER_THRESHOLD,
     SYSTEM_WARM_SHIFT,
-    handler_symbol,
-    reserved_in_coprocessor_symbol,
 )
 from translator.system.views import ENTRIES_SHIFT
 from translator.translation import Mode
@@ -118,13 +115,9 @@ class CodeVariant:
         name = f"decode-table-{'wide' if self.key.wide_fpu else 'narrow'}-{handlers:08x}"
         table = cache.load(name)
         if table is None:
-            table = decode_table(self._handler_of, wide_fpu=self.key.wide_fpu)
+            table = decode_table(self.native.handlers, wide_fpu=self.key.wide_fpu)
             cache.store(name, table)
         return table
-
-    def _handler_of(self, encoding: Encoding, is_reserved: bool) -> int:
-        symbol = reserved_in_coprocessor_symbol(1) if is_reserved else handler_symbol(encoding.mnemonic)
-        return self.native.handlers[symbol]
 
     def entries(self, page: int) -> int:
         """Host address of the entries of a page."""

@@ -81,9 +81,13 @@ class SystemTranslations:
         """What an earlier run of the same has left there."""
 
     def prepare(self) -> None:
-        """Where there has been no run before, start the compile worker now: it will be wanted soon, for everything."""
-        if self._cache.enabled and self._cache.load(_FIRST_RUN) is None:
-            self._cache.store(_FIRST_RUN, b"")
+        """If this is the first run of a cache, start the compile worker now: it will be wanted soon, for everything."""
+        if not self._cache.enabled or self._cache.load(_FIRST_RUN) is not None:
+            return
+        self._cache.store(_FIRST_RUN, b"")
+        if (
+            self._cache.load(_FIRST_RUN) is not None
+        ):  # where nothing can be kept, every run would be the first
             self._compile_client().service.start()
 
     def close(self) -> None:
@@ -91,7 +95,8 @@ class SystemTranslations:
         if self._client is not None:
             self._finish(self._client)
             self._client.close()
-        note = _UNFINISHED + b" %d" % (self._unfinished_runs() + 1) if self._requested else _FINISHED
+        runs = self._unfinished_runs() + self._owns_service  # of others' worker nobody has waited for more
+        note = _UNFINISHED + b" %d" % max(runs, 1) if self._requested else _FINISHED
         if self._note_name and note != self._earlier_note:
             self._cache.store(self._note_name, note)
         with self._lock:

@@ -166,7 +166,8 @@ def _go_to_address() -> str:
     r.write("last_branch", 0)
     entry = slot + (address.zext(64) << 2)
     counter = entry + COUNTER_OFFSET
-    count = counter_after(r.load(counter, 32), r.read("heat"))
+    count = counter_after(r.load(counter, 32), r.read("branch_heat"))
+    r.write("branch_heat", r.read("heat"))
     r.store(counter, count)
     with r.when((count & SYSTEM_REPORT_MASK).eq(0), unlikely=True):
         r.write("hot_target", address)
@@ -300,8 +301,8 @@ def _execute_in_tier_0(big_endian: bool) -> str:
 def _execute_elsewhere() -> str:
     """Execute an entry that has regions, all of them for other pages than this vCPU has there; now and then it is hot.
 
-    Its counter has passed the threshold for those regions already. It grows by two where the branch that led here has
-    counted as well.
+    Its counter has passed the threshold for those regions already. It grows by one more where the branch that led here
+    has counted as well.
     """
     r = Routine()
     counter = r.integer("%entry") + COUNTER_OFFSET

@@ -6,12 +6,12 @@ from typing import Final
 
 from translator.decode_table import (
     BIT_RANGE_FLAG,
-    BIT_RANGE_SHIFT,
     END,
     LISTS_OFFSET,
     LSB_SHIFT,
     RECORD,
     RECORDS_OFFSET,
+    SIZE_OR_END_SHIFT,
 )
 from translator.encoding import BitRange
 from translator.ir import IrValue
@@ -77,7 +77,7 @@ def _decode_handler() -> str:
 
 def _lacks_bit_range(word: IrValue, flags: IrValue) -> IrValue:
     """Whether two fields should name a range of bits, and do not."""
-    lsb, second = (word.shift_right(shift) & 31 for shift in (LSB_SHIFT, BIT_RANGE_SHIFT))
+    lsb, second = (word.shift_right(shift) & 31 for shift in (LSB_SHIFT, SIZE_OR_END_SHIFT))
     by_size, by_end = ((flags & BIT_RANGE_FLAG[how]).ne(0) for how in (BitRange.BY_SIZE, BitRange.BY_END))
     return (by_size & ((lsb + second) & 32).ne(0)) | (by_end & second.lt_unsigned(lsb))
 

@@ -142,12 +142,13 @@ class SystemHandlerCpu(HandlerCpu):
         # Off the page; or to its own delay slot, which is executed again then and is none.
         distance = (position + ENTRY_SIZE) ^ goal
         is_far = (distance - 1).lt_unsigned(_ENTRIES_OF_PAGE - 1) ^ 1
+        heat = heat_of_branch(self.read("heat"), position, goal)
         builder.branch_if(is_far, far, near, unlikely=True)
         builder.block(far)
+        self.write("branch_heat", heat)
         self._jump_by_address(address_of_entry(builder, target), clock)
         builder.block(near)
         pointer = builder.assign("at", f"getelementptr i8, ptr {target}, i64 {COUNTER_OFFSET}")
-        heat = heat_of_branch(self.read("heat"), position, goal)
         count = counter_after(builder.value("count", f"load i32, ptr {pointer}", 32), heat)
         builder.emit(f"store {count.typed()}, ptr {pointer}")
         self._stop_if((count & SYSTEM_REPORT_MASK).eq(0), Stop.HOT, hot_target=target)

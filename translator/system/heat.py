@@ -14,15 +14,15 @@ TICK_HEAT: Final = 32
 
 _LONG_LOOP: Final = 64
 """Instructions. A branch back over so many …"""
-_LONG_LOOP_SHIFT: Final = 4
-"""… counts for 1 << _LONG_LOOP_SHIFT others: time passes in instructions, and few branches stand for many in a loop
-that somebody has unrolled, such as SHA-256's of 489 instructions."""
+_LONG_LOOP_HEAT: Final = 16
+"""… counts for so much at least, a power of two: time passes in instructions, and few branches stand for many in a loop
+that somebody has unrolled, such as SHA-256's of 489 instructions. Not all that goes back so far is a loop."""
 
 
 def heat_of_branch(heat: IrValue, entry: IrValue, target: IrValue) -> IrValue:
-    """What a taken branch counts for, by the host addresses of its entry and of its target's, on the same page."""
-    is_long = (target + _LONG_LOOP * ENTRY_SIZE).le_unsigned(entry)
-    return is_long.select(heat << _LONG_LOOP_SHIFT, heat)
+    """What a taken branch counts for, by where its entry and its target's stand in a row of all entries."""
+    is_long = (target + _LONG_LOOP * ENTRY_SIZE).le_unsigned(entry) & heat.lt_unsigned(_LONG_LOOP_HEAT)
+    return is_long.select(heat.constant(_LONG_LOOP_HEAT, heat.width), heat)
 
 
 def counter_after(count: IrValue, heat: IrValue) -> IrValue:

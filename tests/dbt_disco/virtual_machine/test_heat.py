@@ -18,10 +18,11 @@ TIMES = 0x8000
 """Iterations of every loop here: too few for a short one."""
 
 
-def loop(body: int) -> tuple[str, ...]:
-    """With so many instructions before the branch back."""
+def loop(place: int, body: int) -> tuple[str, ...]:
+    """With so many instructions before the branch back, that many behind the beginning of a page."""
     counted = "addiu r8, r8, -1"
-    return "ori r8, r0, 0x8000", "again:", *["nop"] * (body - 1), counted, "bne r8, r0, again", "nop"
+    rest = [*["nop"] * (body - 1), counted, "bne r8, r0, again", "nop"]
+    return *["nop"] * (place - 1), "ori r8, r0, 0x8000", "again:", *rest
 
 
 def requests(tmp_path: Path, *program: str) -> int:
@@ -36,8 +37,22 @@ def requests(tmp_path: Path, *program: str) -> int:
     return requested
 
 
-@pytest.mark.parametrize(("body", "requested"), [(2, 0), (63, 0), (64, 1), (489, 1)])
-def test_a_long_loop_is_hot_after_fewer_iterations(tmp_path: Path, body: int, requested: int) -> None:
+@pytest.mark.parametrize(
+    ("place", "body", "requested"),
+    [
+        (1, 2, 0),
+        (1, 63, 0),
+        (1, 64, 1),
+        (1, 489, 1),
+        (1000, 63, 0),
+        (1000, 64, 1),
+        (800, 489, 1),
+        (1, 1100, 1),
+    ],
+)
+def test_a_long_loop_is_hot_after_fewer_iterations(
+    tmp_path: Path, place: int, body: int, requested: int
+) -> None:
     """SHA-256 of the Debian kernel was interpreted for 100 million instructions."""
     assert TIMES < SYSTEM_HOT_THRESHOLD < 16 * TIMES
-    assert requests(tmp_path, *loop(body)) == requested
+    assert requests(tmp_path, *loop(place, body)) == requested

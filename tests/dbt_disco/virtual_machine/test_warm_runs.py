@@ -26,6 +26,8 @@ LOOP = ("lui r8, 8", "loop:", "addiu r8, r8, -1", "bne r8, r0, loop", "nop")
 LATE = (*LOOP, *monitor_call(3))
 """A loop that gets hot, and is at its end long before the worker has started."""
 
+NOTHING = monitor_call(3)
+
 WARM = ("lui r8, 2", *LOOP[1:], *monitor_call(3))
 """A loop that does not get hot."""
 
@@ -113,9 +115,24 @@ def test_what_is_never_finished_is_not_waited_for_each_time(
     assert notes(cache) == [b"finished"]
 
 
+def test_the_first_run_of_a_cache_starts_the_worker(tmp_path: Path, cache: Path) -> None:
+    """Whatever it runs: most of what is run will have something to compile."""
+    first, second = (run(tmp_path, *NOTHING) for _ in range(2))
+    assert first._client is not None and second._client is None
+    assert notes(cache) == []
+
+
+def test_where_nothing_can_be_kept_no_run_is_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    assert run(tmp_path, *NOTHING)._client is None
+
+
 def test_the_worker_starts_before_anything_is_hot_unless_an_earlier_run_has_needed_none(
     tmp_path: Path, cache: Path
 ) -> None:
+    run(tmp_path, *NOTHING)
     first, second = (run(tmp_path, *WARM) for _ in range(2))
     assert first._client is not None and second._client is None
     assert [each.counts.requested for each in (first, second)] == [0, 0]

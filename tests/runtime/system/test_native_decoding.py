@@ -14,6 +14,7 @@ from runtime.system.vcpu import SystemVcpu
 from tests.runtime.system.bare_machine import CODE, BareMachine
 from translator.cp0_registers import Status
 from translator.decode import decode_privileged
+from translator.decode_table import decode_table
 from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, handler_symbol, pack_entry
 from translator.state import ExceptionCode, Stop
 
@@ -78,6 +79,13 @@ def test_every_coprocessor_register_is_decoded_as_python_does_and_without_it(mac
     vcpu.state.status = Status.CU1
     assert machine.run() == "stop WAIT"
     check_entries(machine, MOVES_FROM_COPROCESSORS)
+
+
+def test_the_table_that_was_kept_is_the_one_that_would_be_made(machine: BareMachine) -> None:
+    vcpu = machine.vcpu  # not the first: what it has comes from the disk
+    assert isinstance(vcpu, SystemVcpu)
+    expected = decode_table(vcpu.native.handlers, wide_fpu=False)
+    assert ctypes.string_at(vcpu.variant.decode_table, len(expected)) == expected
 
 
 def test_what_is_no_bit_range_is_reserved(machine: BareMachine) -> None:

@@ -37,7 +37,7 @@ def python(text: str) -> list[str]:
 
 
 def test_cold_and_warm_boots(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cold one finds the engine's own code alone; what is measured is what comes after the first."""
+    """A cold one finds the engine's own code alone; what is measured is what comes after some that fill the cache."""
     log = tmp_path / "log"
     scenario = BootToShell(plan)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "users"))
