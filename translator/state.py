@@ -289,11 +289,6 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("start_time", ctypes.c_uint64, "host nanoseconds (CLOCK_MONOTONIC) that are tick 0"),
     ("timer_settime", ctypes.c_uint64, "host address of the C library's timer_settime"),
     ("heat", ctypes.c_uint32, "what a taken branch counts for in its target's counter; a power of two"),
-    (
-        "branch_heat",
-        ctypes.c_uint32,
-        "the same, of the branch whose target is the next to be looked up by address",
-    ),
     ("host_timer", ctypes.c_uint64, "the POSIX timer that asks for a look at Compare; 0: none"),
 )
 

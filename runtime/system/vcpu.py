@@ -171,7 +171,7 @@ class SystemVcpu:
         state.timer_settime = function_address("timer_settime")
         state.start_time = clock_gettime_ns(CLOCK_MONOTONIC)
         state.exact_stores = 1
-        state.heat = state.branch_heat = 1
+        state.heat = 1
         state.resume_limit = NO_LIMIT
 
     def _use_variant(self) -> None:

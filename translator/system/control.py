@@ -166,8 +166,7 @@ def _go_to_address() -> str:
     r.write("last_branch", 0)
     entry = slot + (address.zext(64) << 2)
     counter = entry + COUNTER_OFFSET
-    count = counter_after(r.load(counter, 32), r.read("branch_heat"))
-    r.write("branch_heat", r.read("heat"))
+    count = counter_after(r.load(counter, 32), r.read("heat"))
     r.store(counter, count)
     with r.when((count & SYSTEM_REPORT_MASK).eq(0), unlikely=True):
         r.write("hot_target", address)

@@ -23,7 +23,6 @@ from translator.predecode import (
     COUNTER_OFFSET,
     ENTRY_SIZE,
     LAST_TARGET_OFFSET,
-    SYSTEM_REPORT_MASK,
     coprocessor_unusable_symbol,
     reserved_in_coprocessor_symbol,
 )
@@ -34,7 +33,7 @@ from translator.system.coprocessor import needs_coprocessor_1
 from translator.system.decoding import decoding_ir
 from translator.system.direct_registers import direct_registers_ir
 from translator.system.exceptions import exceptions_ir
-from translator.system.heat import counter_after, heat_of_branch
+from translator.system.heat import counter_after, is_reported
 from translator.system.register_page import register_page_ir
 from translator.system.routine import ARGUMENTS
 from translator.system.second_level import second_level_ir
@@ -142,16 +141,14 @@ class SystemHandlerCpu(HandlerCpu):
         # Off the page; or to its own delay slot, which is executed again then and is none.
         distance = (position + ENTRY_SIZE) ^ goal
         is_far = (distance - 1).lt_unsigned(_ENTRIES_OF_PAGE - 1) ^ 1
-        heat = heat_of_branch(self.read("heat"), position, goal)
         builder.branch_if(is_far, far, near, unlikely=True)
         builder.block(far)
-        self.write("branch_heat", heat)
         self._jump_by_address(address_of_entry(builder, target), clock)
         builder.block(near)
         pointer = builder.assign("at", f"getelementptr i8, ptr {target}, i64 {COUNTER_OFFSET}")
-        count = counter_after(builder.value("count", f"load i32, ptr {pointer}", 32), heat)
+        count = counter_after(builder.value("count", f"load i32, ptr {pointer}", 32), self.read("heat"))
         builder.emit(f"store {count.typed()}, ptr {pointer}")
-        self._stop_if((count & SYSTEM_REPORT_MASK).eq(0), Stop.HOT, hot_target=target)
+        self._stop_if(is_reported(count, position, goal), Stop.HOT, hot_target=target)
         store_field(builder, "last_branch", "ptr %entry")
         bias = clock + ENTRY_SIZE - goal
         dispatch(builder, "%next", target, bias.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from translator.ir import IrValue
-from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, SYSTEM_HOTTER_THRESHOLD
+from translator.predecode import COUNTER_OFFSET, ENTRY_SIZE, SYSTEM_HOTTER_THRESHOLD, SYSTEM_REPORT_MASK
 from translator.system.page_routine import PageRoutine
 from translator.system.routine import argument
 
@@ -13,22 +13,23 @@ TICK_HEAT: Final = 32
 """What a taken branch counts for in a tick of an idle virtual machine, of which there will be many: a power of two."""
 
 _LONG_LOOP: Final = 64
-"""Instructions. A branch back over so many …"""
-_LONG_LOOP_HEAT: Final = 16
-"""… counts for so much at least, a power of two: time passes in instructions, and few branches stand for many in a loop
-that somebody has unrolled, such as SHA-256's of 489 instructions. Not all that goes back so far is a loop."""
-
-
-def heat_of_branch(heat: IrValue, entry: IrValue, target: IrValue) -> IrValue:
-    """What a taken branch counts for, by where its entry and its target's stand in a row of all entries."""
-    is_long = (target + _LONG_LOOP * ENTRY_SIZE).le_unsigned(entry) & heat.lt_unsigned(_LONG_LOOP_HEAT)
-    return is_long.select(heat.constant(_LONG_LOOP_HEAT, heat.width), heat)
+"""Instructions. A branch back over so many on its page may close a long loop …"""
+_KNOWN_EARLIER: Final = 1 << 12
+"""… whose head is reported after so many taken branches as well, for a region of an earlier run: 65,536 times round
+SHA-256's loop of 489 instructions take a tenth of a second. To be compiled, it must be as hot as any other: that takes
+as much longer as it is long, too."""
 
 
 def counter_after(count: IrValue, heat: IrValue) -> IrValue:
     """A counter after a taken branch that counts for `heat`: a multiple of that, so that no multiple of what an address
     is reported at is left out."""
     return (count + heat) & heat.constant(0, heat.width) - heat
+
+
+def is_reported(count: IrValue, entry: IrValue, target: IrValue) -> IrValue:
+    """Whether a target is reported whose counter a taken branch has made `count`; both by their entries' addresses."""
+    closes_long_loop = (target + _LONG_LOOP * ENTRY_SIZE).le_unsigned(entry)
+    return (count & SYSTEM_REPORT_MASK).eq(0) | (closes_long_loop & count.eq(_KNOWN_EARLIER))
 
 
 def heat_ir() -> str:

@@ -115,6 +115,19 @@ def test_what_is_never_finished_is_not_waited_for_each_time(
     assert notes(cache) == [b"finished"]
 
 
+@pytest.mark.parametrize(("body", "installed"), [(63, 0), (64, 1), (489, 1)])
+def test_what_is_known_of_a_long_loop_is_used_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: int, installed: int
+) -> None:
+    """SHA-256 of the Debian kernel was interpreted for 32 million instructions in every boot."""
+    loop = ("again:", *["nop"] * (body - 1), "addiu r8, r8, -1", "bne r8, r0, again", "nop", *monitor_call(3))
+    monkeypatch.setattr(translations, "_PATIENCE", {1: TIMEOUT})
+    for _ in range(2):
+        run(tmp_path, "lui r8, 4", *loop)
+    seldom = run(tmp_path, "addiu r8, r0, 0x1100", *loop)
+    assert seldom.counts.from_cache == installed
+
+
 def test_the_first_run_of_a_cache_starts_the_worker(tmp_path: Path, cache: Path) -> None:
     """Whatever it runs: most of what is run will have something to compile."""
     first, second = (run(tmp_path, *NOTHING) for _ in range(2))
