@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import zlib
 from array import array
+from collections.abc import Mapping
 from typing import Final
 
 from runtime.disk_cache import DiskCache
@@ -40,6 +41,11 @@ from translator.system.coprocessor import MISSING_COPROCESSOR, coprocessor_of_re
 _HASH_SIZE: Final = ENTRY_SIZE << DECODE_CACHE_BITS
 _SAVED_WORDS: Final = 1 << 16
 """Words kept on disk, and new ones remembered, at most."""
+
+
+def interpreter_build(handlers: Mapping[str, int]) -> str:
+    """Names one build of tier 0: what holds handler offsets is good for no other."""
+    return f"{zlib.crc32(repr(sorted(handlers.items())).encode()):08x}"
 
 
 class DecodedWords:
@@ -144,10 +150,8 @@ class DecodedWords:
         return "reserved_instruction" if unusable is None else coprocessor_unusable_symbol(unusable)
 
     def _name(self) -> str:
-        """Entries hold handler offsets, so they are good for one build of the interpreter only."""
-        handlers = zlib.crc32(repr(sorted(self._handlers.items())).encode())
-        program = zlib.crc32(self._key.encode())
-        return f"words-{'wide' if self._wide_fpu else 'narrow'}-{handlers:08x}-{program:08x}"
+        build, program = interpreter_build(self._handlers), zlib.crc32(self._key.encode())
+        return f"words-{'wide' if self._wide_fpu else 'narrow'}-{build}-{program:08x}"
 
     def save(self) -> None:
         """Have later runs know what is new."""

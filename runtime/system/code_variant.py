@@ -7,11 +7,11 @@ that its handler, by which it is recognised, comes last.
 from __future__ import annotations
 
 import ctypes
-import zlib
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from runtime.decoded_words import interpreter_build
 from runtime.disk_cache import DiskCache
 from runtime.flat_array import words_in_use, zeros
 from runtime.host_memory import (
@@ -111,8 +111,8 @@ class CodeVariant:
     def _cached_decode_table(self) -> bytes:
         """It takes 0.03 s to make one."""
         cache = DiskCache(enabled=self.key.use_cache)
-        handlers = zlib.crc32(repr(sorted(self.native.handlers.items())).encode())
-        name = f"decode-table-{'wide' if self.key.wide_fpu else 'narrow'}-{handlers:08x}"
+        build = interpreter_build(self.native.handlers)
+        name = f"decode-table-{'wide' if self.key.wide_fpu else 'narrow'}-{build}"
         table = cache.load(name)
         if table is None:
             table = decode_table(self.native.handlers, wide_fpu=self.key.wide_fpu)

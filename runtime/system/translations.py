@@ -85,9 +85,8 @@ class SystemTranslations:
         if not self._cache.enabled or self._cache.load(_FIRST_RUN) is not None:
             return
         self._cache.store(_FIRST_RUN, b"")
-        if (
-            self._cache.load(_FIRST_RUN) is not None
-        ):  # where nothing can be kept, every run would be the first
+        can_keep = self._cache.load(_FIRST_RUN) is not None  # or every run would be the first
+        if can_keep:
             self._compile_client().service.start()
 
     def close(self) -> None:
