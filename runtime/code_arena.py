@@ -13,7 +13,15 @@ from threading import Lock
 from typing import Final
 
 from runtime.host_descriptors import close_own, out_of_the_way
-from runtime.host_memory import MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, map_memory, unmap_memory
+from runtime.host_memory import (
+    MAP_SHARED,
+    PROT_EXEC,
+    PROT_READ,
+    PROT_WRITE,
+    map_memory,
+    remove_memory,
+    unmap_memory,
+)
 
 _ALIGNMENT = 64
 
@@ -74,6 +82,15 @@ class CodeArena:
                 else:
                     merged.append((start, length))
             free[:] = merged
+
+    @property
+    def writable_base(self) -> int:
+        """Host address at which what is at offset 0 can be written to."""
+        return self._writable_base
+
+    def discard(self, offset: int, size: int) -> None:
+        """Give the memory of a block back to the host, while the block stays allocated; whole pages."""
+        remove_memory(self._writable_base + offset, size)
 
     def write(self, offset: int, data: bytes | bytearray) -> None:
         ctypes.memmove(self._writable_base + offset, bytes(data), len(data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -15,6 +16,7 @@ from runtime.object_loader import LoadedObject, ObjectError, load_object
 from translator.state import CpuState
 
 if TYPE_CHECKING:
+    from runtime.system.stencil_pool import StencilArea
     from runtime.worker_process import WorkerProcess
 
 
@@ -39,6 +41,13 @@ class NativeCode:
         )
         assert self.interpreter.symbols["first_handler"] == 0, "handler offset 0 must decode"
         self.handlers: Final = self.interpreter.symbols
+        self.handlers_end: Final = self.interpreter.offset + self.interpreter.size
+        """Offset behind the handlers …"""
+        self.tier_0_end = self.handlers_end
+        """… and behind all that belongs to tier 0; regions are further on."""
+        self.stencils: StencilArea | None = None
+        if kind in ("system", "counting-system"):
+            self._make_room_for_stencils(big_endian, counts=kind == "counting-system")
         handler = load_routine("host-faults", FAULT_HANDLER_IR, self.arena, cache).symbols
         self._constants_at = handler[CONSTANTS]
         self.host_faults: Final = HostFaults(self.arena.base + handler["host_fault"])
@@ -47,6 +56,14 @@ class NativeCode:
         )
         self.enter: Final[Callable[..., int]] = enter_type(self.arena.base + self.handlers["enter"])
         """enter(state, entry, next, bias): run from `entry`; 1 if a host fault ended it."""
+
+    def _make_room_for_stencils(self, big_endian: bool, *, counts: bool) -> None:
+        from runtime.system.stencil_pool import AREA_SIZE, StencilArea  # late: programs need none
+
+        block = self.arena.allocate(AREA_SIZE + mmap.PAGESIZE)
+        offset = block + -block % mmap.PAGESIZE
+        self.tier_0_end = offset + AREA_SIZE
+        self.stencils = StencilArea(self, offset, big_endian=big_endian, counts=counts)
 
     def attach(self, state: CpuState) -> None:
         """Catch the host faults of the calling thread for the vCPU of `state`."""

@@ -25,7 +25,7 @@ class Compiled:
 
 
 @cache
-def _target_machine(codegen_level: int) -> Any:
+def _target_machine(codegen_level: int, reloc: str) -> Any:
     # Loop strength reduction gives loops more variables than the guest's own; hot loops are 5 % faster without.
     llvm.set_option("dbt-disco", "-disable-lsr")
     llvm.initialize_native_target()
@@ -36,7 +36,7 @@ def _target_machine(codegen_level: int) -> Any:
         cpu=llvm.get_host_cpu_name(),
         features=_features(),
         opt=codegen_level,
-        reloc="pic",
+        reloc=reloc,
         codemodel="small",
     )
 
@@ -69,14 +69,21 @@ def no_coalescing() -> Iterator[None]:
 
 
 def compile_ir(
-    text: str, *, codegen_level: int = 1, passes: bool = True, verify: bool = False, listing: bool = False
+    text: str,
+    *,
+    codegen_level: int = 1,
+    passes: bool = True,
+    verify: bool = False,
+    listing: bool = False,
+    holes: bool = False,
 ) -> Compiled:
     """Parse, optimise with the three passes that pay (DESIGN section 3), and generate object code.
 
     `listing` also keeps the optimised IR and the host assembly, `verify` runs LLVM's verifier first
-    (`parse_assembly` alone lets invalid SSA pass).
+    (`parse_assembly` alone lets invalid SSA pass). `holes`: the addresses of undefined symbols become operands of 32
+    bits.
     """
-    machine = _target_machine(codegen_level)
+    machine = _target_machine(codegen_level, "static" if holes else "pic")
     module = llvm.parse_assembly(text)
     module.triple = machine.triple
     if verify:

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Final
 
 from translator import isa
-from translator.encoding import ENCODINGS, BitRange, Encoding
+from translator.encoding import ENCODINGS, BitRange, Encoding, Flow
 from translator.float_mode import always_reserved, odd_register_bits
 from translator.predecode import OPERANDS, Packing, handler_symbol, packing, reserved_in_coprocessor_symbol
 
@@ -30,8 +30,13 @@ LSB_SHIFT: Final = 6
 SIZE_OR_END_SHIFT: Final = 11
 
 RECORD: Final = struct.Struct("<IIIIBBH" + "4B" * OPERANDS)
-"""mask, match, handler offset, bits that must be 0 with Status.FR = 0, immediate, flags, unused; for each operand byte:
-shift, mask, scale, replacement of 0."""
+"""mask, match, handler offset, bits that must be 0 with Status.FR = 0, immediate, flags, run flags; for each operand
+byte: shift, mask, scale, replacement of 0."""
+
+RUN_FLAGS_OFFSET: Final = 18
+"""In a record: what a run of straight-line code must know of the instruction (`translator.system.stencil_runs`)."""
+HAS_SLOT, JUMPS, RAISES, RELATIVE = 1, 2, 4, 8
+"""These flags: it has a delay slot; control does not go on behind that; nor behind itself; it branches relatively."""
 
 RECORDS_OFFSET: Final = 2 * BUCKETS
 LISTS_OFFSET: Final = RECORDS_OFFSET + RECORD.size * len(ENCODINGS)
@@ -52,7 +57,14 @@ def _record(encoding: Encoding, handlers: Mapping[str, int], wide_fpu: bool) -> 
     flags = _flags(encoding)
     operands = [byte for operand in how.operands for byte in operand]
     return RECORD.pack(
-        encoding.mask, encoding.match, handlers[symbol], odd, how.immediate, flags, 0, *operands
+        encoding.mask,
+        encoding.match,
+        handlers[symbol],
+        odd,
+        how.immediate,
+        flags,
+        _run_flags(encoding),
+        *operands,
     )
 
 
@@ -74,6 +86,16 @@ def _lists() -> tuple[list[int], list[int]]:
             lists += [*bucket, END]
         starts.append(places[key])
     return starts, lists
+
+
+def _run_flags(encoding: Encoding) -> int:
+    flow = encoding.flow
+    return (
+        HAS_SLOT * flow.has_delay_slot
+        | JUMPS * (flow in (Flow.JUMP, Flow.JUMP_REGISTER))
+        | RAISES * (flow is Flow.EXCEPTION)
+        | RELATIVE * (flow in (Flow.BRANCH, Flow.BRANCH_LIKELY))
+    )
 
 
 def _flags(encoding: Encoding) -> int:

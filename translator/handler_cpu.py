@@ -63,7 +63,7 @@ class EntryOperands:
         return self._builder.value(name, f"load i8, ptr {pointer}", 8).zext(32)
 
 
-class _Registers:
+class StateRegisters:
     """A register file in the CPU state: element `register` of `stride` bytes, read as `width` bits."""
 
     def __init__(
@@ -118,13 +118,13 @@ class HandlerCpu(NativeCpu):
     ) -> None:
         super().__init__(builder, big_endian, FloatChecking.BY_STATE, volatile_access=False)
         self._profiles = profiles
-        self.gpr: RegisterFile = _Registers(
+        self.gpr: RegisterFile = StateRegisters(
             self, "gpr", 4, 32, reads_destination=encoding is not None and reads_gpr_destination(encoding)
         )
-        self.fpr32: RegisterFile = _Registers(self, "fpr", 4, 32)
-        self.fpr64: RegisterFile = _Registers(self, "fpr", 4, 64)
-        self.fpr_high: RegisterFile = _Registers(self, "fpr", 4, 32, high=True)
-        self.fcc: RegisterFile = _Registers(self, "fcc", 1, 1)
+        self.fpr32: RegisterFile = StateRegisters(self, "fpr", 4, 32)
+        self.fpr64: RegisterFile = StateRegisters(self, "fpr", 4, 64)
+        self.fpr_high: RegisterFile = StateRegisters(self, "fpr", 4, 32, high=True)
+        self.fcc: RegisterFile = StateRegisters(self, "fcc", 1, 1)
         self.ended = False
         self._encoding = encoding
 
@@ -190,7 +190,7 @@ class HandlerCpu(NativeCpu):
         after = builder.assign("after", f"getelementptr i8, ptr %next, i64 {ENTRY_SIZE}")
         following = builder.assign("following", f"getelementptr i8, ptr %next, i64 {2 * ENTRY_SIZE}")
         bias = builder.assign("bias_after", f"sub i64 %bias, {ENTRY_SIZE}")
-        dispatch(builder, after, following, bias)
+        self._go_on(after, following, bias)
         builder.block(taken)
         self._go_to(self._displaced(offset))
 
@@ -216,7 +216,7 @@ class HandlerCpu(NativeCpu):
     def _fall_through(self) -> None:
         self.ended = True
         following = self.builder.assign("following", f"getelementptr i8, ptr %next, i64 {ENTRY_SIZE}")
-        dispatch(self.builder, "%next", following, "%bias")
+        self._go_on("%next", following, "%bias")
 
     def _go_to(self, target: str, counted: bool = True) -> None:
         """Run the delay slot with the entry `target` as its `next`, after the checks of a taken branch."""
@@ -234,7 +234,11 @@ class HandlerCpu(NativeCpu):
         store_field(builder, "last_branch", "ptr %entry")
         goal = IrValue(builder, builder.assign("goal", f"ptrtoint ptr {target} to i64"), 64)
         bias = clock + ENTRY_SIZE - goal
-        dispatch(builder, "%next", target, bias.name)
+        self._go_on("%next", target, bias.name)
+
+    def _go_on(self, entry: str, following: str, bias: str) -> None:
+        """End here by executing `entry`, with `following` as its `next`."""
+        dispatch(self.builder, entry, following, bias)
 
     def _stop_if(self, condition: IrValue, stop: Stop, hot_target: str | None = None) -> None:
         leaving, staying = self.builder.label("leave"), self.builder.label("stay")

@@ -101,12 +101,29 @@ class CodeVariant:
         self._decode_table: Final = ctypes.create_string_buffer(self._cached_decode_table())
         self.decode_table: Final = ctypes.addressof(self._decode_table)
         """Host address of the table by which native code decodes."""
+        self._pool: Final = native.stencils.take() if native.stencils and key.engine == "auto" else None
+        self.stencil_pool: Final = self._pool.address if self._pool else 0
+        """See `StencilPool`; 0: entries run handlers only."""
+        self.stencil_table: Final = native.stencils.table() if native.stencils and self._pool else 0
         self.regions: Final = InstalledRegions(self, decoded)
 
     def close(self) -> None:
         """Give everything back to the host."""
         self.regions.close()
         unmap_memory(self.entries_base, self._size)
+        if self.native.stencils and self._pool:
+            self.native.stencils.give_back(self._pool)
+
+    def empty_full_pool(self, runners: list[Runner]) -> None:
+        """Have memory for new runs of stencils some time, if there is none left."""
+        if self._pool:
+            self._pool.empty_if_full(runners, self._forget_runs)
+
+    def _forget_runs(self) -> None:
+        forget_runs = page_routines(self.key.use_cache).forget_runs
+        for page, _ in words_in_use(self.pages):
+            count = _ENTRIES_SIZE // ENTRY_SIZE
+            forget_runs(self.entries(page), count, self.native.handlers_end, self.native.tier_0_end)
 
     def _cached_decode_table(self) -> bytes:
         """It takes 0.03 s to make one."""

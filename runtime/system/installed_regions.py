@@ -120,6 +120,7 @@ class InstalledRegions:
         """Host address of an entry → what its page's code had there in another page."""
         self.covered: Final[dict[Place, int]] = {}
         """Blocks within regions → how often they got hot all the same."""
+        self._handlers_end: Final = variant.native.handlers_end
         self._elsewhere: Final = variant.native.handlers["execute_elsewhere"]
         """What has its turn behind the last region of a chain."""
         self.dropped: Final[list[Callable[[], None]]] = []
@@ -210,7 +211,8 @@ class InstalledRegions:
                 self._lead_on(chain[-1], entry, at.offset)
             else:
                 handler = ctypes.c_uint32.from_address(entry)
-                self._originals[entry] = handler.value
+                # What runs stencils is decoded again: they may be gone by then.
+                self._originals[entry] = handler.value if handler.value < self._handlers_end else 0
                 handler.value = at.offset
                 self._variant.park(entry)
             chain.append(region)

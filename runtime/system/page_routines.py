@@ -47,6 +47,7 @@ class PageRoutines:
         self.hot_pages: Final = self._function("hot_pages", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)
         self.halve_bytes: Final = self._function("halve_bytes", _ADDRESS, _NUMBER)
         self.cool_entries: Final = self._function("cool_entries", _ADDRESS, _NUMBER)
+        self.forget_runs: Final = self._function("forget_runs", _ADDRESS, _NUMBER, _NUMBER, _NUMBER)
 
     def _function(
         self, name: str, *parameters: type[ctypes.c_uint64 | ctypes.c_uint32]

@@ -158,7 +158,8 @@ class SystemVcpu:
         state.machine_store_budget = ctypes.addressof(machine.decoded.store_budgets)
         self._use_variant()
         state.handlers_base = self.native.arena.base
-        state.interpreter_end = self.native.interpreter.offset + self.native.interpreter.size
+        state.handlers_end, state.interpreter_end = self.native.handlers_end, self.native.tier_0_end
+        state.arena_writable = self.native.arena.writable_base
         state.setjmp = function_address("_setjmp")
         state.guest_mxcsr = CONTROL_DEFAULT
         state.lw_handler = self.native.handlers[handler_symbol("lw")]
@@ -185,6 +186,7 @@ class SystemVcpu:
         state.decode_cache = self._words.address
         state.told_handler = 0
         state.decode_table = variant.decode_table
+        state.stencil_table, state.stencil_pool = variant.stencil_table, variant.stencil_pool
 
     def close(self) -> None:
         """Give everything back to the host; the memory stays the caller's."""
@@ -386,6 +388,7 @@ class SystemVcpu:
         with memory.machine.lock:
             page = memory.mark_code(self.state.access_physical >> MACHINE_PAGE_SHIFT)
             memory.decoded.begin(page, self.variant)
+            self.variant.empty_full_pool(memory.machine.decoded.runners)
         return True
 
     def _meet_new_space(self) -> bool:

@@ -49,7 +49,7 @@ def control_ir(big_endian: bool) -> str:
     parts += [_look_at_events(in_slot) for in_slot in (False, True)]
     parts += [_go_to_address(), _go_to_slot(), _jump_entry(), _page_end(), _reconsider(), _resume()]
     parts += [_leave_region(name, routine) for name, routine in _REGION_EXITS.items()]
-    parts += [_execute_in_tier_0(big_endian), _execute_elsewhere()]
+    parts += [_execute_in_tier_0(big_endian), _execute_elsewhere(), _handler_of(big_endian)]
     parts += [_store_alone(), _stored(), _undecoded(big_endian)]
     return "\n".join(parts)
 
@@ -188,7 +188,9 @@ def _go_to_slot() -> str:
     r.write("last_branch", entry - ENTRY_SIZE)
     following = r.field_address("jump_entry")
     bias = clock + ENTRY_SIZE - following
-    with r.when(_is_region(r, entry), unlikely=True):  # which knows nothing of a branch on the page before
+    with r.when(
+        _lacks_handler(r, entry), unlikely=True
+    ):  # a region knows nothing of a branch on the page before
         r.tail_call("execute_in_tier_0", _arguments(r, entry, following, bias))
     r.dispatch(entry, following, bias)
     return r.routine("go_to_slot")
@@ -265,9 +267,9 @@ def _leave_region(name: str, routine: str) -> str:
     return r.routine(name, "nounwind noinline cold")
 
 
-def _is_region(r: Routine, entry: IrValue) -> IrValue:
-    """Whether a region is entered through an entry."""
-    return r.read("interpreter_end").le_unsigned(r.load(entry, 32))
+def _lacks_handler(r: Routine, entry: IrValue) -> IrValue:
+    """Whether an entry runs something else than one instruction's handler: a region, or stencils."""
+    return r.read("handlers_end").le_unsigned(r.load(entry, 32))
 
 
 def _arguments(r: Routine, entry: IrValue, following: IrValue, bias: IrValue) -> str:
@@ -277,7 +279,7 @@ def _arguments(r: Routine, entry: IrValue, following: IrValue, bias: IrValue) ->
 
 
 def _execute_in_tier_0(big_endian: bool) -> str:
-    """Execute an entry whose handler is a region's, which cannot be entered, as the instruction it was."""
+    """Execute an entry that runs a region or stencils as the one instruction it was decoded from."""
     r = Routine()
     distance = r.integer("%entry") - r.read("page_entries_base")
     in_page = distance & (1 << ENTRIES_SHIFT) - 1
@@ -295,6 +297,22 @@ def _execute_in_tier_0(big_endian: bool) -> str:
         _execute(r, told)
     r.tail_call("leave_at_entry_undecoded")
     return r.routine("execute_in_tier_0", "nounwind noinline")
+
+
+def _handler_of(big_endian: bool) -> str:
+    """i32 handler_of(state, entry): the handler offset of an entry's instruction; 0 if the entry is empty, or only
+    Python can tell."""
+    r = Routine()
+    entry = argument(r, "entry", 64)
+    handler = r.load(entry, 32)
+    with r.when(_lacks_handler(r, entry) ^ 1):
+        r.give(handler)
+    distance = entry - r.read("page_entries_base")
+    in_page = distance & (1 << ENTRIES_SHIFT) - 1
+    page = distance.shift_right(ENTRIES_SHIFT) << PAGE_SHIFT
+    word = _word_at(r, r.read("machine_base") + page + in_page.shift_right(2), big_endian)
+    r.give(r.call("decode_handler", 32, word))
+    return r.function("handler_of", "i32", ", i64 %entry", "noinline")
 
 
 def _execute_elsewhere() -> str:
@@ -321,7 +339,7 @@ def _store_alone() -> str:
     r.write("lone_next", r.integer("%next"))
     stored = r.field_address("stored_entry")
     bias = r.integer("%next") + argument(r, "bias", 64) - stored
-    with r.when(_is_region(r, r.integer("%entry"))):  # which would go on with the slot there
+    with r.when(_lacks_handler(r, r.integer("%entry"))):  # and would go on with the slot there
         r.tail_call("execute_in_tier_0", _arguments(r, r.integer("%entry"), stored, bias))
     r.dispatch(r.integer("%entry"), stored, bias)
     return r.routine("store_alone", "nounwind noinline cold")
@@ -333,8 +351,13 @@ def _stored() -> str:
     Forgotten before the store, a store to its own word would have been decoded again from what it overwrites.
     """
     r = Routine()
-    for word in range(2):
-        r.store(r.read("lone_entries") + ENTRY_SIZE * word, r.constant(0, 32))
+    entries = r.read("lone_entries")
+    for word in range(3):  # what follows a branch, it may not have followed before
+        r.store(entries + ENTRY_SIZE * word, r.constant(0, 32))
+    distance = entries - r.read("page_entries_base")
+    index = (distance & (1 << ENTRIES_SHIFT) - 1).shift_right(4).trunc(32)
+    code = r.read("machine_base") + (distance.shift_right(ENTRIES_SHIFT) << PAGE_SHIFT)
+    r.call_for_effect("cut_run", entries, code, index)
     r.store(r.read("lone_slot"), r.constant(0, 64))
     r.write("limit", 0)
     following = r.read("lone_next")
@@ -358,6 +381,9 @@ def _undecoded(big_endian: bool) -> str:
     with r.when(has_entries ^ 1, unlikely=True):
         r.tail_call("leave_at_entry_undecoded")
     host = r.read("machine_base") + (machine_page << PAGE_SHIFT) + in_page.shift_right(2)
+    code, index = r.read("machine_base") + (machine_page << PAGE_SHIFT), in_page.shift_right(4).trunc(32)
+    with r.when(r.call("make_run", 32, r.integer("%entry"), code, index).ne(0)):
+        r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
     word = _word_at(r, host, big_endian)
     with r.when(r.call("fill_entry", 32, word, r.integer("%entry")).ne(0)):
         r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))

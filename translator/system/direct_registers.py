@@ -25,7 +25,7 @@ def direct_registers_ir() -> str:
     """The routine `access_device`: the load or store at %entry goes to `access_physical`, which is no memory."""
     r = Routine()
     at = r.read("access_physical") & REGISTER_MASK
-    handler = r.load(r.integer("%entry"), 32)
+    handler = r.call("handler_of", 32, r.integer("%entry"))
     with r.when(at.eq(r.read("direct_load_at"))):
         for field in _LOADS:
             with r.when(handler.eq(r.read(field))):

@@ -7,7 +7,7 @@ from typing import Final
 from translator.algebra import SystemOperation
 from translator.encoding import ENCODINGS, Encoding
 from translator.float_routines import float_declarations, float_routines_ir
-from translator.handler_cpu import HandlerCpu, address_of_entry, dispatch
+from translator.handler_cpu import HandlerCpu, address_of_entry
 from translator.handlers import (
     DECLARATIONS,
     ENTER_IR,
@@ -37,6 +37,7 @@ from translator.system.heat import counter_after, is_reported
 from translator.system.register_page import register_page_ir
 from translator.system.routine import ARGUMENTS
 from translator.system.second_level import second_level_ir
+from translator.system.stencil_runs import stencil_runs_ir
 from translator.system.table_access import TableAccess
 from translator.system.timer import timer_ir
 from translator.system.tlb import tlb_ir
@@ -128,7 +129,7 @@ class SystemHandlerCpu(HandlerCpu):
         following = field_pointer(builder, "jump_entry")
         position = IrValue(builder, builder.assign("goal", f"ptrtoint ptr {following} to i64"), 64)
         bias = clock + ENTRY_SIZE - position
-        dispatch(builder, "%next", following, bias.name)
+        self._go_on("%next", following, bias.name)
 
     def _go_to(self, target: str, counted: bool = True) -> None:
         """A taken branch: within the page by entry, else by address."""
@@ -151,7 +152,7 @@ class SystemHandlerCpu(HandlerCpu):
         self._stop_if(is_reported(count, position, goal), Stop.HOT, hot_target=target)
         store_field(builder, "last_branch", "ptr %entry")
         bias = clock + ENTRY_SIZE - goal
-        dispatch(builder, "%next", target, bias.name)
+        self._go_on("%next", target, bias.name)
 
     def finish(self) -> None:
         if not self._reconsiders or self.ended:
@@ -237,6 +238,7 @@ def system_handlers_ir(big_endian: bool, counts: bool = False) -> str:
         zap_ir(),
         aging_ir(),
         decoding_ir(),
+        stencil_runs_ir(big_endian),
         register_page_ir(),
         direct_registers_ir(),
     ]

@@ -12,7 +12,7 @@ from translator.system.routine import argument
 TICK_HEAT: Final = 32
 """What a taken branch counts for in a tick of an idle virtual machine, of which there will be many: a power of two."""
 
-_LONG_LOOP: Final = 64
+LONG_LOOP: Final = 64
 """Instructions. A branch back over so many on its page may close a long loop …"""
 _KNOWN_EARLIER: Final = 1 << 12
 """… whose head is reported after so many taken branches as well, for a region of an earlier run: 65,536 times round
@@ -28,7 +28,7 @@ def counter_after(count: IrValue, heat: IrValue) -> IrValue:
 
 def is_reported(count: IrValue, entry: IrValue, target: IrValue) -> IrValue:
     """Whether a target is reported whose counter a taken branch has made `count`; both by their entries' addresses."""
-    closes_long_loop = (target + _LONG_LOOP * ENTRY_SIZE).le_unsigned(entry)
+    closes_long_loop = (target + LONG_LOOP * ENTRY_SIZE).le_unsigned(entry)
     return (count & SYSTEM_REPORT_MASK).eq(0) | (closes_long_loop & count.eq(_KNOWN_EARLIER))
 
 

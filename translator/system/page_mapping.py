@@ -15,6 +15,7 @@ from translator.system.heat import heat_ir
 from translator.system.memory_map import PLACE_SHIFT, Option
 from translator.system.page_routine import PageRoutine
 from translator.system.routine import Routine, argument
+from translator.system.stencil_runs import forget_runs_ir
 from translator.system.views import PAGE_SHIFT, PMAP_WRITABLE
 from translator.system.zap import empty_slots
 
@@ -33,6 +34,7 @@ def page_mapping_ir() -> str:
         _count_shared(),
         access_counts_ir(),
         heat_ir(),
+        forget_runs_ir(),
     ]
     return "\n".join([*functions, UNLIKELY_METADATA])
 

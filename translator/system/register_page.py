@@ -40,7 +40,7 @@ def register_page_ir() -> str:
     """The routine. What it does not know (other instructions, undefined registers) stops for Python."""
     r = Routine()
     offset = r.read("access_address") & (1 << PAGE_SHIFT) - 1
-    handler = r.load(r.integer("%entry"), 32)
+    handler = r.call("handler_of", 32, r.integer("%entry"))
     with r.when(handler.eq(0)):  # left by a region: decode it first
         r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
     with r.when(r.read("cp0_usable").ne(0)):
