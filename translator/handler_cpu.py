@@ -245,9 +245,15 @@ class HandlerCpu(NativeCpu):
         self.builder.branch_if(condition, leaving, staying, unlikely=True)
         self.builder.block(leaving)
         if hot_target is not None:
-            store_field(self.builder, "hot_target", address_of_entry(self.builder, hot_target).typed())
-        leave(self.builder, stop)
+            self._leave_hot(hot_target)
+        else:
+            leave(self.builder, stop)
         self.builder.block(staying)
+
+    def _leave_hot(self, target: str) -> None:
+        """End here by leaving native code at this branch, which has made its target hot."""
+        store_field(self.builder, "hot_target", address_of_entry(self.builder, target).typed())
+        leave(self.builder, Stop.HOT)
 
     def count_execution(self) -> None:
         """Count in the entry how often this instruction is executed, up to 2³² − 1."""

@@ -135,6 +135,11 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("exception_code", ctypes.c_uint32, "an ExceptionCode"),
     ("coprocessor", ctypes.c_uint32, "Cause.CE of a coprocessor-unusable exception"),
     ("bad_virtual_address", ctypes.c_uint32, "BadVAddr"),
+    (
+        "warm_entry",
+        ctypes.c_uint64,
+        "host address of the entry to which the branch at pc has gone often enough",
+    ),
     ("hot_target", ctypes.c_uint32, "Stop.HOT: the address of the block that became hot"),
     ("address_error_entry", ctypes.c_uint32 * 4, "predecoded entry that raises AdEL for bad_virtual_address"),
     ("step_entry", ctypes.c_uint32 * 4, "predecoded entry that stops after a delay slot"),

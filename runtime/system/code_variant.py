@@ -87,10 +87,13 @@ class CodeVariant:
         self.key: Final = key
         self.mode: Final = key.mode()
         self.native: Final = native
-        self._size: Final = pages << ENTRIES_SHIFT
-        self.entries_base: Final = map_memory(
+        stride = 1 << ENTRIES_SHIFT
+        self._size: Final = pages * stride + stride
+        self._memory: Final = map_memory(
             0, self._size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
         )
+        # Native code takes two entries for those of one page if they differ in low bits of their addresses only.
+        self.entries_base: Final = self._memory + -self._memory % stride
         """Host address of the predecoded entries of page 0."""
         self.pages: Final = zeros(ctypes.c_uint8, pages)
         """1: there may be entries of the page."""
@@ -110,7 +113,7 @@ class CodeVariant:
     def close(self) -> None:
         """Give everything back to the host."""
         self.regions.close()
-        unmap_memory(self.entries_base, self._size)
+        unmap_memory(self._memory, self._size)
         if self.native.stencils and self._pool:
             self.native.stencils.give_back(self._pool)
 

@@ -20,7 +20,6 @@ from translator.predecode import (
     ENTRY_SIZE,
     IMMEDIATE_OFFSET,
     OPERANDS_OFFSET,
-    SYSTEM_REPORT_MASK,
 )
 from translator.state import Access, ExceptionCode, Stop
 from translator.system.exceptions import (
@@ -32,7 +31,7 @@ from translator.system.exceptions import (
     lacks_views,
     must_stop,
 )
-from translator.system.heat import counter_after
+from translator.system.heat import RUN_HEAT, counter_after, is_noticed
 from translator.system.routine import ARGUMENTS, Routine, argument
 from translator.system.translate import FILLED, STOP
 from translator.system.views import ENTRIES_SHIFT, PAGE_SHIFT, SENTINEL, TABLE_SHIFT
@@ -49,7 +48,7 @@ def control_ir(big_endian: bool) -> str:
     parts += [_look_at_events(in_slot) for in_slot in (False, True)]
     parts += [_go_to_address(), _go_to_slot(), _jump_entry(), _page_end(), _reconsider(), _resume()]
     parts += [_leave_region(name, routine) for name, routine in _REGION_EXITS.items()]
-    parts += [_execute_in_tier_0(big_endian), _execute_elsewhere(), _handler_of(big_endian)]
+    parts += [_execute_in_tier_0(big_endian), _execute_elsewhere(), _handler_of(big_endian), _warm_branch()]
     parts += [_store_alone(), _stored(), _undecoded(big_endian)]
     return "\n".join(parts)
 
@@ -168,7 +167,10 @@ def _go_to_address() -> str:
     counter = entry + COUNTER_OFFSET
     count = counter_after(r.load(counter, 32), r.read("heat"))
     r.store(counter, count)
-    with r.when((count & SYSTEM_REPORT_MASK).eq(0), unlikely=True):
+    with r.when(is_noticed(count), unlikely=True):
+        with r.when((count & RUN_HEAT).ne(0)):
+            r.call_for_effect("make_run", entry)
+            r.dispatch(entry, entry + ENTRY_SIZE, clock - entry)
         r.write("hot_target", address)
         r.write("stop", Stop.HOT)
         _stop_at(r, address, False, clock)
@@ -299,6 +301,14 @@ def _execute_in_tier_0(big_endian: bool) -> str:
     return r.routine("execute_in_tier_0", "nounwind noinline")
 
 
+def _warm_branch() -> str:
+    """The branch at %entry has made its target, the entry `warm_entry`, warm: have that run stencils, and branch."""
+    r = Routine()
+    r.call_for_effect("make_run", r.read("warm_entry"))
+    r.tail_call("execute_in_tier_0")
+    return r.routine("warm_branch", "nounwind noinline cold")
+
+
 def _handler_of(big_endian: bool) -> str:
     """i32 handler_of(state, entry): the handler offset of an entry's instruction; 0 if the entry is empty, or only
     Python can tell."""
@@ -354,10 +364,7 @@ def _stored() -> str:
     entries = r.read("lone_entries")
     for word in range(3):  # what follows a branch, it may not have followed before
         r.store(entries + ENTRY_SIZE * word, r.constant(0, 32))
-    distance = entries - r.read("page_entries_base")
-    index = (distance & (1 << ENTRIES_SHIFT) - 1).shift_right(4).trunc(32)
-    code = r.read("machine_base") + (distance.shift_right(ENTRIES_SHIFT) << PAGE_SHIFT)
-    r.call_for_effect("cut_run", entries, code, index)
+    r.call_for_effect("cut_run", entries)
     r.store(r.read("lone_slot"), r.constant(0, 64))
     r.write("limit", 0)
     following = r.read("lone_next")
@@ -381,9 +388,6 @@ def _undecoded(big_endian: bool) -> str:
     with r.when(has_entries ^ 1, unlikely=True):
         r.tail_call("leave_at_entry_undecoded")
     host = r.read("machine_base") + (machine_page << PAGE_SHIFT) + in_page.shift_right(2)
-    code, index = r.read("machine_base") + (machine_page << PAGE_SHIFT), in_page.shift_right(4).trunc(32)
-    with r.when(r.call("make_run", 32, r.integer("%entry"), code, index).ne(0)):
-        r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
     word = _word_at(r, host, big_endian)
     with r.when(r.call("fill_entry", 32, word, r.integer("%entry")).ne(0)):
         r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))

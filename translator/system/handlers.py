@@ -33,7 +33,7 @@ from translator.system.coprocessor import needs_coprocessor_1
 from translator.system.decoding import decoding_ir
 from translator.system.direct_registers import direct_registers_ir
 from translator.system.exceptions import exceptions_ir
-from translator.system.heat import counter_after, is_reported
+from translator.system.heat import RUN_HEAT, counter_after, is_noticed, is_reported_earlier
 from translator.system.register_page import register_page_ir
 from translator.system.routine import ARGUMENTS
 from translator.system.second_level import second_level_ir
@@ -149,7 +149,18 @@ class SystemHandlerCpu(HandlerCpu):
         pointer = builder.assign("at", f"getelementptr i8, ptr {target}, i64 {COUNTER_OFFSET}")
         count = counter_after(builder.value("count", f"load i32, ptr {pointer}", 32), self.read("heat"))
         builder.emit(f"store {count.typed()}, ptr {pointer}")
-        self._stop_if(is_reported(count, position, goal), Stop.HOT, hot_target=target)
+        noticed, go_on = builder.label("noticed"), builder.label("go_on")
+        builder.branch_if(is_noticed(count), noticed, go_on, unlikely=True)
+        builder.block(noticed)
+        hot, warm = builder.label("hot"), builder.label("warm")
+        builder.branch_if((count & RUN_HEAT).eq(0), hot, warm)
+        builder.block(warm)
+        store_field(builder, "warm_entry", f"ptr {target}")
+        self._tail_call("warm_branch")
+        builder.block(hot)
+        self._leave_hot(target)
+        builder.block(go_on)
+        self._stop_if(is_reported_earlier(count, position, goal), Stop.HOT, hot_target=target)
         store_field(builder, "last_branch", "ptr %entry")
         bias = clock + ENTRY_SIZE - goal
         self._go_on("%next", target, bias.name)

@@ -14,6 +14,8 @@ TICK_HEAT: Final = 32
 
 LONG_LOOP: Final = 64
 """Instructions. A branch back over so many on its page may close a long loop …"""
+RUN_HEAT: Final = 32
+"""What so many taken branches have gone to runs stencils (`stencil_runs`). No less than TICK_HEAT, and a power of two."""
 _KNOWN_EARLIER: Final = 1 << 12
 """… whose head is reported after so many taken branches as well, for a region of an earlier run: 65,536 times round
 SHA-256's loop of 489 instructions take a tenth of a second. To be compiled, it must be as hot as any other: that takes
@@ -26,10 +28,16 @@ def counter_after(count: IrValue, heat: IrValue) -> IrValue:
     return (count + heat) & heat.constant(0, heat.width) - heat
 
 
-def is_reported(count: IrValue, entry: IrValue, target: IrValue) -> IrValue:
-    """Whether a target is reported whose counter a taken branch has made `count`; both by their entries' addresses."""
+def is_noticed(count: IrValue) -> IrValue:
+    """Whether a target is reported, or, if RUN_HEAT is in `count`, is to run stencils: `count` is what a taken branch
+    has made of its counter."""
+    return (count & (SYSTEM_REPORT_MASK & ~RUN_HEAT)).eq(0)
+
+
+def is_reported_earlier(count: IrValue, entry: IrValue, target: IrValue) -> IrValue:
+    """Whether the branch at `entry` closes a long loop, whose head is reported now; both by their entries' addresses."""
     closes_long_loop = (target + LONG_LOOP * ENTRY_SIZE).le_unsigned(entry)
-    return (count & SYSTEM_REPORT_MASK).eq(0) | (closes_long_loop & count.eq(_KNOWN_EARLIER))
+    return closes_long_loop & count.eq(_KNOWN_EARLIER)
 
 
 def heat_ir() -> str:

@@ -19,14 +19,13 @@ from translator.predecode import (
     COUNTER_OFFSET,
     ENTRY_SIZE,
     OPERANDS,
-    SYSTEM_REPORT_MASK,
     handler_symbol,
     operand_index,
 )
 from translator.state import Access, ExceptionCode, Stop
 from translator.system.coprocessor import needs_coprocessor_1
 from translator.system.handlers import CountingHandlerCpu, SystemHandlerCpu
-from translator.system.heat import counter_after
+from translator.system.heat import counter_after, is_noticed
 
 TAIL: Final = "tail"
 """The symbol of what ends straight-line code: on to the entry that has its turn."""
@@ -176,7 +175,7 @@ class StencilCpu(SystemHandlerCpu):
         goal = IrValue(builder, builder.assign("goal", f"ptrtoint ptr {target} to i64"), 64)
         pointer = builder.assign("at", f"getelementptr i8, ptr {target}, i64 {COUNTER_OFFSET}")
         count = counter_after(builder.value("count", f"load i32, ptr {pointer}", 32), self.read("heat"))
-        self._leave_if((count & SYSTEM_REPORT_MASK).eq(0))
+        self._leave_if(is_noticed(count))
         builder.emit(f"store {count.typed()}, ptr {pointer}")
         store_field(builder, "last_branch", "ptr %entry")
         self._go_on("%next", target, (clock + ENTRY_SIZE - goal).name)

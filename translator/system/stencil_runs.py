@@ -1,7 +1,7 @@
-"""Straight-line code from stencils, in native code: what an entry runs that has been met for the first time.
+"""Straight-line code from stencils, made by native code for what is warm.
 
-A *run* is the code of instructions that follow each other on a page, from one that control has gone to until after the
-slot of a jump, or until something that is known already. Each entry of a run leads into it. A stencil goes on with the
+A *run* is the code of instructions that follow each other on a page, from one that control has gone to RUN_HEAT times
+until after the slot of a jump, or until there is another run or a region. Each entry of a run leads into it. A stencil goes on with the
 instruction behind it, except where that need not be the next: behind a delay slot, and behind the first instruction of
 a page, which may be one. Nothing in a run says where on which page its instructions are.
 
@@ -39,7 +39,7 @@ from translator.system.stencil_layout import (
     SOURCE_COUNT,
     SOURCES,
 )
-from translator.system.views import SENTINEL
+from translator.system.views import ENTRIES_SHIFT, PAGE_SHIFT, SENTINEL
 
 _LONGEST: Final = 64
 """Instructions of a run."""
@@ -47,6 +47,7 @@ _LINE: Final = 64
 """Bytes at a multiple of which runs begin: what is being run is not written to."""
 _PAGE: Final = 1 << 10
 """Instructions."""
+_ENTRY_SHIFT: Final = 4
 _JUMP_SIZE: Final = 5
 _JUMP_OPCODE: Final = 0xE9
 
@@ -116,7 +117,7 @@ def _plan_run(big_endian: bool) -> str:
     longest = left.lt_unsigned(_LONGEST).select(left, r.constant(_LONGEST, 32))
     with r.repeat(longest) as number:
         at = entry + number.zext(64) * ENTRY_SIZE
-        with r.when(number.ne(0) & r.load(at, 32).ne(0)):
+        with r.when(r.read("handlers_end").le_unsigned(r.load(at, 32))):
             r.give(number)
         word = _word(r, code, index + number, big_endian)
         handler = r.call("decode_handler", 32, word)
@@ -260,38 +261,47 @@ def _place_run() -> str:
     return r.function("place_run", "void", ", i64 %entry, i64 %plan, i32 %count, i32 %cursor")
 
 
-def _make_run() -> str:
-    """i32 make_run(state, entry, code, index): have an empty entry, and those behind it, run stencils.
+def _code_of(r: Routine, entry: IrValue) -> tuple[IrValue, IrValue]:
+    """The host address of the page whose entry that is, and the number of its instruction there."""
+    distance = entry - r.read("page_entries_base")
+    index = (distance & (1 << ENTRIES_SHIFT) - 1).shift_right(_ENTRY_SHIFT).trunc(32)
+    return r.read("machine_base") + (distance.shift_right(ENTRIES_SHIFT) << PAGE_SHIFT), index
 
-    `code`: host address of the page; `index`: of the instruction in it. 0: the entry is as it was.
-    """
+
+def _make_run() -> str:
+    """void make_run(state, entry): have an entry, and those behind it, run stencils, if there is memory for them."""
     r = Routine()
-    entry, code, index = argument(r, "entry", 64), argument(r, "code", 64), argument(r, "index")
-    pool = r.read("stencil_pool")
+    entry, pool = argument(r, "entry", 64), r.read("stencil_pool")
     with r.when(pool.eq(0)):
-        r.give(0)
+        r.finish()
     with r.when(r.load(pool + 4, 32).le_unsigned(r.load(pool, 32)), unlikely=True):
-        r.give(0)
+        r.finish()
     r.emit(f"%steps = alloca [{_LONGEST * _PLAN_SIZE} x i8], align 8")
     plan = r.integer("%steps")
+    code, index = _code_of(r, entry)
+    with r.when(
+        r.constant(_PAGE, 32).le_unsigned(index), unlikely=True
+    ):  # the page's end, which goes to the next
+        r.finish()
     count = r.call("plan_run", 32, entry, code, index, plan)
     with r.when(count.eq(0), unlikely=True):
-        r.give(0)
+        r.finish()
     size = (r.call("size_of_run", 32, plan, count) + (_LINE - 1)) & -_LINE
     next_at = r.pointer(pool)
     cursor = r.value("cursor", f"atomicrmw add ptr {next_at}, {size.typed()} monotonic", 32)
     with r.when(r.load(pool + 4, 32).lt_unsigned(cursor + size), unlikely=True):
-        r.give(0)
+        r.finish()
     r.call_for_effect("place_run", entry, plan, count, cursor)
-    r.give(1)
-    return r.function("make_run", "i32", ", i64 %entry, i64 %code, i32 %index", "noinline")
+    r.finish()
+    return r.function("make_run", "void", ", i64 %entry", "noinline")
 
 
 def _cut_run() -> str:
-    """void cut_run(state, entry, code, index): forget the stencils that go on with an instruction without a look at
-    its entry, those that go on with them, and so on."""
+    """void cut_run(state, entry): forget the stencils that go on with an instruction without a look at its entry,
+    those that go on with them, and so on."""
     r = Routine()
-    entry, code, index = argument(r, "entry", 64), argument(r, "code", 64), argument(r, "index")
+    entry = argument(r, "entry", 64)
+    code, index = _code_of(r, entry)
     with r.when(index.eq(0) | r.read("stencil_pool").eq(0)):
         r.finish()
     with r.repeat(index) as number:
@@ -306,7 +316,7 @@ def _cut_run() -> str:
             r.finish()
         r.store(before, r.constant(0, 32))
     r.finish()
-    return r.function("cut_run", "void", ", i64 %entry, i64 %code, i32 %index", "noinline")
+    return r.function("cut_run", "void", ", i64 %entry", "noinline")
 
 
 def forget_runs_ir() -> str:
