@@ -16,6 +16,7 @@ from typing import Final
 _DIGEST_SIZE: Final = 16
 _KEY_SIZE: Final = 10
 _NAME: Final = "dbt-disco"
+_ENGINE_CODE: Final = ("*.o", "stencils-*", "decode-table-*")
 
 
 def cache_directory(root: Path | None = None) -> Path:
@@ -27,8 +28,8 @@ def cache_directory(root: Path | None = None) -> Path:
 
 
 def engine_code(root: Path) -> list[Path]:
-    """The engine's own code in the cache under `root`: interpreter and routines, nothing of any program."""
-    return sorted(cache_directory(root).glob("*/*.o"))
+    """The engine's own code in the cache under `root`: interpreter, stencils and routines, nothing of any program."""
+    return sorted(path for name in _ENGINE_CODE for path in cache_directory(root).glob(f"*/{name}"))
 
 
 @cache

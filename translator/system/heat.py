@@ -15,7 +15,7 @@ TICK_HEAT: Final = 32
 LONG_LOOP: Final = 64
 """Instructions. A branch back over so many on its page may close a long loop …"""
 RUN_HEAT: Final = 32
-"""What so many taken branches have gone to runs stencils (`stencil_runs`). No less than TICK_HEAT, and a power of two."""
+"""What so many taken branches have gone to runs stencils (`stencil_runs`): a power of two, no less than TICK_HEAT."""
 _KNOWN_EARLIER: Final = 1 << 12
 """… whose head is reported after so many taken branches as well, for a region of an earlier run: 65,536 times round
 SHA-256's loop of 489 instructions take a tenth of a second. To be compiled, it must be as hot as any other: that takes
@@ -35,7 +35,7 @@ def is_noticed(count: IrValue) -> IrValue:
 
 
 def is_reported_earlier(count: IrValue, entry: IrValue, target: IrValue) -> IrValue:
-    """Whether the branch at `entry` closes a long loop, whose head is reported now; both by their entries' addresses."""
+    """Whether a branch closes a long loop, whose head is reported now; both by their entries' addresses."""
     closes_long_loop = (target + LONG_LOOP * ENTRY_SIZE).le_unsigned(entry)
     return closes_long_loop & count.eq(_KNOWN_EARLIER)
 

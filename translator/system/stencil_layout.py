@@ -1,7 +1,7 @@
 """The layout of the table of stencils: what `stencil_table` writes, `stencil_runs` reads.
 
-Little endian: a descriptor for the tail and one for each encoding, in the order of the decode table's records; the
-holes; the code.
+Little endian: descriptors of the tail, of what does nothing, and of each encoding, in the order of the decode table's
+records; the holes; the code.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from typing import Final
 
 from translator.predecode import OPERANDS
 
+NO_OPERATION_NUMBER: Final = 1
+FIRST_NUMBER: Final = 2
+"""Number of the descriptor of the first encoding."""
 DESCRIPTOR: Final = struct.Struct("<IHHI4x")
 """Where its code is, bytes of it (0: there is no such stencil), number of its holes, where they are."""
 HOLE: Final = struct.Struct("<HHi")

@@ -1,9 +1,9 @@
 """Straight-line code from stencils, made by native code for what is warm.
 
 A *run* is the code of instructions that follow each other on a page, from one that control has gone to RUN_HEAT times
-until after the slot of a jump, or until there is another run or a region. Each entry of a run leads into it. A stencil goes on with the
-instruction behind it, except where that need not be the next: behind a delay slot, and behind the first instruction of
-a page, which may be one. Nothing in a run says where on which page its instructions are.
+until after the slot of a jump, or until there is another run or a region. Each entry of a run leads into it. A stencil
+goes on with the instruction behind it, except where that need not be the next: behind a delay slot, and behind the
+first instruction of a page, which may be one. Nothing in a run says where on which page its instructions are.
 
 Who changes a word of code must `cut` the run that it was part of. A run that is cut may still be run by others than
 the one who has stored to the page, until they leave native code: their pages are others, too.
@@ -32,8 +32,10 @@ from translator.system.stencil_layout import (
     COPIED_AT_ONCE,
     DESCRIPTOR,
     DISTANCE_SOURCE,
+    FIRST_NUMBER,
     HOLE,
     IMMEDIATE_SOURCE,
+    NO_OPERATION_NUMBER,
     OPERAND_BYTES,
     REGISTERS,
     SOURCE_COUNT,
@@ -41,12 +43,13 @@ from translator.system.stencil_layout import (
 )
 from translator.system.views import ENTRIES_SHIFT, PAGE_SHIFT, SENTINEL
 
-_LONGEST: Final = 64
+_LONGEST: Final = 512
 """Instructions of a run."""
 _LINE: Final = 64
 """Bytes at a multiple of which runs begin: what is being run is not written to."""
 _PAGE: Final = 1 << 10
 """Instructions."""
+_NOP: Final = 0
 _ENTRY_SHIFT: Final = 4
 _JUMP_SIZE: Final = 5
 _JUMP_OPCODE: Final = 0xE9
@@ -129,7 +132,7 @@ def _plan_run(big_endian: bool) -> str:
         in_slot = r.value("in_slot", "load i32, ptr %slot.at", 32)
         jumped = r.value("jumped", "load i32, ptr %jumped.at", 32)
         step = plan + number.zext(64) * _PLAN_SIZE
-        descriptor = _descriptor(r, record)
+        descriptor = _descriptor(r, word, record)
         has_slot = (flags & HAS_SLOT).ne(0)
         lacks = r.load(descriptor + 4, 16).eq(0) | (has_slot & in_slot.ne(0))
         lacks = lacks | ((flags & RELATIVE).ne(0) & _is_far(r, at, index + number))
@@ -144,10 +147,12 @@ def _plan_run(big_endian: bool) -> str:
     return r.function("plan_run", "i32", ", i64 %entry, i64 %code, i32 %index, i64 %plan")
 
 
-def _descriptor(r: Routine, record: IrValue) -> IrValue:
-    """Host address of the descriptor of the stencil of a decode table's record."""
-    number = (record - r.read("decode_table") - RECORDS_OFFSET).divide_unsigned(r.constant(RECORD.size, 64))
-    return r.read("stencil_table") + (number + 1) * DESCRIPTOR.size
+def _descriptor(r: Routine, word: IrValue, record: IrValue) -> IrValue:
+    """Host address of the descriptor of the stencil of a word, which has this record in the decode table."""
+    distance = record - r.read("decode_table") - RECORDS_OFFSET
+    number = distance.divide_unsigned(r.constant(RECORD.size, 64)) + FIRST_NUMBER
+    number = word.eq(_NOP).select(r.constant(NO_OPERATION_NUMBER, 64), number)
+    return r.read("stencil_table") + number * DESCRIPTOR.size
 
 
 def _is_far(r: Routine, entry: IrValue, index: IrValue) -> IrValue:

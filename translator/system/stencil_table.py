@@ -15,6 +15,7 @@ from translator.predecode import OPERANDS
 from translator.system.stencil_cpu import (
     CONTINUE,
     IMMEDIATE,
+    NO_OPERATION,
     TAIL,
     operand_symbol,
     register_symbol,
@@ -54,7 +55,7 @@ class _Stencil(NamedTuple):
 def stencil_table(object_code: bytes, handlers: Mapping[str, int]) -> bytes:
     """The table of what `stencils_ir` compiles to; `handlers`: offsets in the arena, by symbol."""
     found = _stencils(object_code, handlers)
-    stencils = [found.get(name, _Stencil(b"", [])) for name in (TAIL, *ENCODINGS)]
+    stencils = [found.get(name, _Stencil(b"", [])) for name in (TAIL, NO_OPERATION, *ENCODINGS)]
     holes_at = DESCRIPTOR.size * len(stencils)
     code_at = holes_at + HOLE.size * sum(len(stencil.holes) for stencil in stencils)
     descriptors = holes = code = b""
