@@ -89,7 +89,7 @@ def _check_events() -> str:
     r.emit("fence seq_cst")
     # Between filling and emptying the lone slot nobody may leave: `stored` has the next instruction look again.
     with r.when(r.integer("%next").eq(r.field_address("stored_entry"))):
-        r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
+        r.tail_call("execute_in_tier_0")
     with r.when(must_stop(r, clock)):
         r.write("stop", Stop.LIMIT)
         r.tail_call("leave_at_entry")

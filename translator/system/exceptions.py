@@ -164,8 +164,7 @@ def _access_slow() -> str:
 
 def _do_access(r: Routine) -> None:
     """A region may want more than this one slot: the instruction must get done, or nothing moves on."""
-    is_region = r.read("interpreter_end").le_unsigned(r.load(r.integer("%entry"), 32))
-    with r.when(is_region):
+    with r.when(r.read("handlers_end").le_unsigned(r.load(r.integer("%entry"), 32))):
         r.tail_call("execute_in_tier_0")
     r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
 
