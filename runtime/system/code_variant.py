@@ -117,6 +117,11 @@ class CodeVariant:
         if self.native.stencils and self._pool:
             self.native.stencils.give_back(self._pool)
 
+    @property
+    def stencil_bytes(self) -> int:
+        """Bytes of code that has been made from stencils."""
+        return self._pool.used if self._pool else 0
+
     def empty_full_pool(self, runners: list[Runner]) -> None:
         """Have memory for new runs of stencils some time, if there is none left."""
         if self._pool:

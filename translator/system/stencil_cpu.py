@@ -184,29 +184,20 @@ class StencilCpu(SystemHandlerCpu):
 
     def _fall_through(self) -> None:
         self.ended = True
-        step(self.builder)
+        builder = self.builder
+        # LLVM would add to another register, and then move that.
+        entry, following, _ = ARGUMENT_REGISTERS
+        text = f'"movq $1, $0; addq $${ENTRY_SIZE}, $1", "={{{entry}}},={{{following}}},1,~{{flags}}"'
+        both = builder.assign("step", f"call {{ ptr, ptr }} asm {text}(ptr %next)")
+        at, after = (builder.assign("at", f"extractvalue {{ ptr, ptr }} {both}, {n}") for n in range(2))
+        self._go_on(at, after, "%bias")
 
     def _go_on(self, entry: str, following: str, bias: str) -> None:
-        _continue(self.builder, entry, following, bias)
+        arguments = f"ptr %state, ptr %memory, ptr %handlers, ptr {entry}, ptr {following}, i64 {bias}"
+        self._tail_call(CONTINUE, arguments)
 
     def reconsider(self) -> None:
         raise NotSimple
-
-
-def step(builder: FunctionBuilder) -> None:
-    """End a stencil by going on with what follows."""
-    # LLVM would add to another register, and then move that.
-    entry, following, _ = ARGUMENT_REGISTERS
-    text = f'"movq $1, $0; addq $${ENTRY_SIZE}, $1", "={{{entry}}},={{{following}}},1,~{{flags}}"'
-    both = builder.assign("step", f"call {{ ptr, ptr }} asm {text}(ptr %next)")
-    arguments = [builder.assign("at", f"extractvalue {{ ptr, ptr }} {both}, {number}") for number in range(2)]
-    _continue(builder, *arguments, "%bias")
-
-
-def _continue(builder: FunctionBuilder, entry: str, following: str, bias: str) -> None:
-    arguments = f"ptr %state, ptr %memory, ptr %handlers, ptr {entry}, ptr {following}, i64 {bias}"
-    builder.emit(f"musttail call {CONVENTION} void @{CONTINUE}({arguments})")
-    builder.emit("ret void")
 
 
 class CountingStencilCpu(StencilCpu, CountingHandlerCpu):
@@ -240,7 +231,7 @@ def stencils_ir(big_endian: bool, counts: bool = False) -> str:
     kind = CountingStencilCpu if counts else StencilCpu
     tail, nothing = FunctionBuilder(), FunctionBuilder()
     dispatch(tail, "%entry", "%next", "%bias")
-    step(nothing)
+    kind(nothing, big_endian, ENCODINGS["sll"]).finish()
     parts = [_function(TAIL, tail), _function(NO_OPERATION, nothing)]
     for encoding in ENCODINGS.values():
         stencil = stencil_of(encoding, kind, big_endian)

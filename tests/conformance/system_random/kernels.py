@@ -30,6 +30,7 @@ from translator.cp0_registers import CP0_REGISTERS
 from translator.decode import lookup_privileged
 from translator.integers import signed
 from translator.state import Stop
+from translator.system.heat import RUN_HEAT
 
 CODE = 0x1_0000
 """Physical address of the code; mapped at the same low bits in every segment."""
@@ -95,6 +96,8 @@ class KernelMachine(BareMachine):
     def __init__(self, kernel: Kernel, engine: Engine, **options: Any) -> None:
         super().__init__(engine, **options)
         self._entry = kernel.entry
+        if engine == "auto":
+            self.vcpu.state.heat = RUN_HEAT
         big_endian = bool(options.get("big_endian"))
         for address, words in kernel.words.items():
             self.memory.write(address, handlers.to_bytes(words, big_endian))

@@ -1,6 +1,7 @@
 """Random kernels – TLB, modes, exceptions, interrupts – on native engines, in lockstep with the reference engine.
 
 The interpreter is compared at every taken branch; regions are left near a limit, so the translator runs stretches.
+`auto` runs stencils for all that a branch has gone to once, and is compared after every instruction, or after some.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from tests.deadline import deadline
 from tests.runtime.system.bare_machine import Engine
 
 BLOCK_BY_BLOCK = 0
-STRETCHES: dict[Engine, int] = {"interpreter": BLOCK_BY_BLOCK, "translator": 100}
+STRETCHES: dict[Engine, int] = {"interpreter": BLOCK_BY_BLOCK, "translator": 100, "auto": 40}
 """Engine → instructions between two comparisons."""
-KERNELS: dict[Engine, int] = {"interpreter": 10, "translator": 3}
+KERNELS: dict[Engine, int] = {"interpreter": 10, "translator": 3, "auto": 10}
 """Engine → kernels by default; regions of the translator take time to compile."""
 INSTRUCTIONS = 4_000
 LONG = 20_000
@@ -37,7 +38,15 @@ def machine(kernel: Kernel, engine: Engine, seed: int, big_endian: bool) -> Kern
     return KernelMachine(kernel, engine, big_endian=big_endian, cpu=CPUS[seed % len(CPUS)])
 
 
-def check(engine: Engine, seed: int, instructions: int, big_endian: bool, *, moved: bool = False) -> int:
+def check(
+    engine: Engine,
+    seed: int,
+    instructions: int,
+    big_endian: bool,
+    *,
+    moved: bool = False,
+    stretch: int | None = None,
+) -> int:
     """One kernel, up to where it is lost, if so; the number of instructions executed in regions."""
     kernel = random_kernel(seed, instructions, moved=moved)
     leader = machine(kernel, "reference", seed, big_endian)
@@ -45,8 +54,10 @@ def check(engine: Engine, seed: int, instructions: int, big_endian: bool, *, mov
     try:
         names = f"reference (seed {seed})", engine
         with suppress(KernelLost), deadline(LONGEST, " beside ".join(names)):
-            MachineLockstep(leader, follower, names, stretch=STRETCHES[engine]).run(instructions)
+            stretch = STRETCHES[engine] if stretch is None else stretch
+            MachineLockstep(leader, follower, names, stretch=stretch).run(instructions)
         assert isinstance(follower.vcpu, SystemVcpu)
+        assert bool(follower.vcpu.variant.stencil_bytes) == (engine == "auto")
         assert not follower.vcpu.translations.failures
         return int(follower.vcpu.state.translated_clock) // 16
     finally:
@@ -92,6 +103,12 @@ def test_native_code_that_finds_no_decoded_words(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("engine", KERNELS)
 def test_random_kernels(engine: Engine, big_endian: bool, first_seed: int) -> None:
     check_many(engine, range(first_seed, first_seed + KERNELS[engine]), INSTRUCTIONS, big_endian)
+
+
+@pytest.mark.parametrize("big_endian", [False, True], ids=["le", "be"])
+def test_random_kernels_that_stop_between_any_two_stencils(big_endian: bool, first_seed: int) -> None:
+    for seed in range(first_seed, first_seed + KERNELS["auto"]):
+        check("auto", seed, INSTRUCTIONS, big_endian, stretch=1)
 
 
 @pytest.mark.parametrize("big_endian", [False, True], ids=["le", "be"])
