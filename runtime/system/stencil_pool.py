@@ -57,6 +57,11 @@ class StencilArea:
             native.cache.store(name, table)
         return table
 
+    @property
+    def free(self) -> int:
+        """Pools that nobody has."""
+        return len(self._free)
+
     def take(self) -> StencilPool | None:
         """A pool; None if there is none left: so many variants there will hardly be at once."""
         with self._lock:

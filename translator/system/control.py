@@ -361,10 +361,7 @@ def _stored() -> str:
     Forgotten before the store, a store to its own word would have been decoded again from what it overwrites.
     """
     r = Routine()
-    entries = r.read("lone_entries")
-    for word in range(3):  # what follows a branch, it may not have followed before
-        r.store(entries + ENTRY_SIZE * word, r.constant(0, 32))
-    r.call_for_effect("cut_run", entries)
+    r.call_for_effect("cut_run", r.read("lone_entries"))
     r.store(r.read("lone_slot"), r.constant(0, 64))
     r.write("limit", 0)
     following = r.read("lone_next")

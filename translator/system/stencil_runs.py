@@ -23,7 +23,14 @@ from translator.decode_table import (
     RUN_FLAGS_OFFSET,
 )
 from translator.ir import IrValue
-from translator.predecode import ENTRY_SIZE, IMMEDIATE_OFFSET, OPERANDS, OPERANDS_OFFSET
+from translator.predecode import (
+    COUNTER_OFFSET,
+    ENTRY_SIZE,
+    IMMEDIATE_OFFSET,
+    OPERANDS,
+    OPERANDS_OFFSET,
+    SYSTEM_WARM_SHIFT,
+)
 from translator.state import GPR_SINK, OFFSET
 from translator.system.heat import LONG_LOOP
 from translator.system.page_routine import PageRoutine
@@ -301,27 +308,38 @@ def _make_run() -> str:
     return r.function("make_run", "void", ", i64 %entry", "noinline")
 
 
+def _forget(r: Routine, entry: IrValue) -> None:
+    """Empty an entry, and let it get warm again."""
+    r.store(entry, r.constant(0, 32))
+    counter = entry + COUNTER_OFFSET
+    r.store(counter, r.load(counter, 32) & ~((1 << SYSTEM_WARM_SHIFT) - 1))
+
+
 def _cut_run() -> str:
-    """void cut_run(state, entry): forget the stencils that go on with an instruction without a look at its entry,
-    those that go on with them, and so on."""
+    """void cut_run(state, entry): the words of an entry and the next one have been stored to: empty these, the one
+    behind them, which may have become a delay slot, or is none any more, the one whose stencil goes on with them
+    without a look at their entries, the one whose stencil goes on with that, and so on.
+    """
     r = Routine()
     entry = argument(r, "entry", 64)
+    for word in range(3):
+        _forget(r, entry + ENTRY_SIZE * word)
     code, index = _code_of(r, entry)
     with r.when(index.eq(0) | r.read("stencil_pool").eq(0)):
         r.finish()
     with r.repeat(index) as number:
         before = entry - (number.zext(64) + 1) * ENTRY_SIZE
-        handler = r.load(before, 32)
-        is_stencil = r.read("handlers_end").le_unsigned(handler) & handler.lt_unsigned(
-            r.read("interpreter_end")
-        )
-        with r.when(is_stencil ^ 1):
+        with r.when(_is_stencil(r.load(before, 32), r.read("handlers_end"), r.read("interpreter_end")) ^ 1):
             r.finish()
         with r.when(r.call("is_slot", 32, code, index - number - 1).ne(0)):
             r.finish()
-        r.store(before, r.constant(0, 32))
+        _forget(r, before)
     r.finish()
     return r.function("cut_run", "void", ", i64 %entry", "noinline")
+
+
+def _is_stencil(handler: IrValue, handlers_end: IrValue, stencils_end: IrValue) -> IrValue:
+    return handlers_end.le_unsigned(handler) & handler.lt_unsigned(stencils_end)
 
 
 def forget_runs_ir() -> str:
@@ -329,11 +347,8 @@ def forget_runs_ir() -> str:
     r = PageRoutine()
     with r.repeat(argument(r, "count")) as number:
         at = argument(r, "entries", 64) + number.zext(64) * ENTRY_SIZE
-        handler = r.load(at, 32)
-        is_stencil = argument(r, "handlers_end").le_unsigned(handler) & handler.lt_unsigned(
-            argument(r, "stencils_end")
-        )
-        with r.when(is_stencil):
-            r.store(at, r.constant(0, 32))
+        ends = argument(r, "handlers_end"), argument(r, "stencils_end")
+        with r.when(_is_stencil(r.load(at, 32), *ends)):
+            _forget(r, at)
     r.give(0)
     return r.function("forget_runs", "i32", "i64 %entries, i32 %count, i32 %handlers_end, i32 %stencils_end")
