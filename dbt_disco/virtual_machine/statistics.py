@@ -45,6 +45,7 @@ def measure(virtual_machine: VirtualMachine, start_up: float | None = None) -> d
     if isinstance(vcpu, SystemVcpu):
         statistics["words_decoded"] = vcpu.words_decoded
         statistics["translations"] = vars(vcpu.translations.counts)
+        statistics["stencil_bytes"] = vcpu.variant.stencil_bytes
         statistics["failures"] = vcpu.translations.failures
     if configuration.counts_instructions:
         instructions = (state.clock - skipped) // CLOCK_PER_INSTRUCTION
@@ -85,6 +86,7 @@ TITLES: Final = (
     ("  copied as it was stored to", "memory_kib.copied_on_write"),
     ("resident memory, KiB", "memory_kib.resident"),
     ("distinct words decoded", "words_decoded"),
+    ("bytes of host code from stencils", "stencil_bytes"),
     ("regions requested", "translations.requested"),
     ("  known from before", "translations.from_cache"),
     ("  compiled", "translations.compiled"),
