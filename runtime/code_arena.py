@@ -83,6 +83,13 @@ class CodeArena:
                     merged.append((start, length))
             free[:] = merged
 
+    def reserve(self, size: int) -> int:
+        """The same for one who deals it out: it does not count as used."""
+        start = self.allocate(size)
+        with self._lock:
+            self.used -= _round_up(size)
+        return start
+
     @property
     def writable_base(self) -> int:
         """Host address at which what is at offset 0 can be written to."""

@@ -25,11 +25,20 @@ Kind = Literal["interpreter", "profiler", "system", "counting-system"]
 under the instruction clock."""
 
 
+_CAPACITY: Final[dict[Kind, int]] = {
+    "interpreter": 256 << 20,
+    "profiler": 256 << 20,
+    "system": 384 << 20,
+    "counting-system": 384 << 20,
+}
+"""Bytes of address space for code. Virtual machines have stencils, too."""
+
+
 class NativeCode:
     """One per process and byte order: the arena holds the interpreter first, then translations."""
 
     def __init__(self, *, big_endian: bool, cache: DiskCache, kind: Kind) -> None:
-        self.arena: Final = CodeArena()
+        self.arena: Final = CodeArena(_CAPACITY[kind])
         self.cache: Final = cache
         self._start_routine = 0
         self._timer_handler = 0
@@ -60,7 +69,7 @@ class NativeCode:
     def _make_room_for_stencils(self, big_endian: bool, *, counts: bool) -> None:
         from runtime.system.stencil_pool import AREA_SIZE, StencilArea  # late: programs need none
 
-        block = self.arena.allocate(AREA_SIZE + mmap.PAGESIZE)
+        block = self.arena.reserve(AREA_SIZE + mmap.PAGESIZE)
         offset = block + -block % mmap.PAGESIZE
         self.tier_0_end = offset + AREA_SIZE
         self.stencils = StencilArea(self, offset, big_endian=big_endian, counts=counts)

@@ -110,7 +110,7 @@ class Vcpu:
         state.entries_base = self.entries.base
         state.decode_cache = self.entries.words.address
         state.handlers_base = self.native.arena.base
-        state.interpreter_end = self.native.interpreter.offset + self.native.interpreter.size
+        state.tier_0_end = self.native.interpreter.offset + self.native.interpreter.size
         state.setjmp = function_address("_setjmp")
         state.guest_mxcsr = CONTROL_DEFAULT
         state.fir = FIR_24KF

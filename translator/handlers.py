@@ -93,7 +93,7 @@ def _leave_region_routine() -> str:
     leave(builder, Stop.LIMIT)
     builder.block(proceed)
     offset = builder.value("offset", "load i32, ptr %entry", 32)
-    end = IrValue(builder, load_field(builder, "interpreter_end", "i32"), 32)
+    end = IrValue(builder, load_field(builder, "tier_0_end", "i32"), 32)
     count, go = builder.label("count"), builder.label("go")
     builder.branch_if(offset.lt_unsigned(end), count, go, unlikely=True)
     builder.block(count)

@@ -138,7 +138,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     (
         "warm_entry",
         ctypes.c_uint64,
-        "host address of the entry to which the branch at pc has gone often enough",
+        "host address of the entry to which the branch at %entry has gone often enough",
     ),
     ("hot_target", ctypes.c_uint32, "Stop.HOT: the address of the block that became hot"),
     ("address_error_entry", ctypes.c_uint32 * 4, "predecoded entry that raises AdEL for bad_virtual_address"),
@@ -153,7 +153,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("memory_base", ctypes.c_uint64, "host address of guest address 0 (window)"),
     ("entries_base", ctypes.c_uint64, "host address of the predecoded entry of guest address 0"),
     ("handlers_base", ctypes.c_uint64, "host address that handler offsets are relative to"),
-    ("interpreter_end", ctypes.c_uint32, "handler offsets below this belong to tier 0"),
+    ("tier_0_end", ctypes.c_uint32, "handler offsets below this belong to tier 0"),
     ("handlers_end", ctypes.c_uint32, "those below this are handlers', and those between stencils'"),
     ("arena_writable", ctypes.c_uint64, "host address where the arena's offset 0 can be written to"),
     (

@@ -56,6 +56,9 @@ class Runner(Protocol):
     def phase(self) -> int:
         """Odd while it may be in native code; another number after each stay there."""
 
+    def ask_for_visit(self) -> None:
+        """Have it leave native code soon, if only for a moment; on any thread."""
+
 
 @dataclass(frozen=True)
 class VariantKey:
@@ -123,7 +126,7 @@ class CodeVariant:
         return self._pool.used if self._pool else 0
 
     def empty_full_pool(self, runners: list[Runner]) -> None:
-        """Have memory for new runs of stencils some time, if there is none left."""
+        """Have memory for new runs of stencils some time, if there is none left. Under the machine memory's lock."""
         if self._pool:
             self._pool.empty_if_full(runners, self._forget_runs)
 

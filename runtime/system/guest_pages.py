@@ -87,8 +87,8 @@ class GuestPages:
         fields = memoryview(ctypes.string_at(first, _PAGE_ENTRIES)).cast("I")
         step = ENTRY_SIZE // 4
         counters, handlers = fields[COUNTER_OFFSET // 4 :: step], fields[HANDLER_OFFSET // 4 :: step]
-        # A handler offset beyond the interpreter's is a region's.
-        end = self._translations.vcpu.state.interpreter_end
+        # A handler offset beyond tier 0's is a region's.
+        end = self._translations.vcpu.state.tier_0_end
         entries = bytes(map(end.__le__, handlers))
         return (
             ctypes.string_at(memory.machine.address(page), MACHINE_PAGE_SIZE),

@@ -108,6 +108,8 @@ class StencilPool:
 
     def _wait_for(self, runners: list[Runner]) -> None:
         self._inside = [(runner, runner.phase) for runner in runners if runner.phase & 1]
+        for runner, _ in self._inside:
+            runner.ask_for_visit()
 
     def _begin_anew(self) -> None:
         self._bounds[0] = self.start

@@ -158,7 +158,7 @@ class SystemVcpu:
         state.machine_store_budget = ctypes.addressof(machine.decoded.store_budgets)
         self._use_variant()
         state.handlers_base = self.native.arena.base
-        state.handlers_end, state.interpreter_end = self.native.handlers_end, self.native.tier_0_end
+        state.handlers_end, state.tier_0_end = self.native.handlers_end, self.native.tier_0_end
         state.arena_writable = self.native.arena.writable_base
         state.setjmp = function_address("_setjmp")
         state.guest_mxcsr = CONTROL_DEFAULT
@@ -360,6 +360,7 @@ class SystemVcpu:
         return contents
 
     def _meet_hot(self) -> bool:
+        self._see_to_stencils()
         self.meet_hot(self.state.hot_target, self.state.space)
         return True
 
@@ -370,6 +371,7 @@ class SystemVcpu:
 
     def _meet_visit(self) -> bool:
         self.state.visit_requested = 0
+        self._see_to_stencils()
         if self.state.straddled:
             self.adjacent_pages.join_straddled()
         self.on_visit()
@@ -388,8 +390,14 @@ class SystemVcpu:
         with memory.machine.lock:
             page = memory.mark_code(self.state.access_physical >> MACHINE_PAGE_SHIFT)
             memory.decoded.begin(page, self.variant)
-            self.variant.empty_full_pool(memory.machine.decoded.runners)
+        self._see_to_stencils()
         return True
+
+    def _see_to_stencils(self) -> None:
+        """See to it that there is memory for runs of stencils."""
+        decoded = self.memory.machine.decoded
+        with self.memory.machine.lock:
+            self.variant.empty_full_pool(decoded.runners)
 
     def _meet_new_space(self) -> bool:
         state = self.state

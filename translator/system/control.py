@@ -349,9 +349,10 @@ def _store_alone() -> str:
     r.write("lone_next", r.integer("%next"))
     stored = r.field_address("stored_entry")
     bias = r.integer("%next") + argument(r, "bias", 64) - stored
-    with r.when(_lacks_handler(r, r.integer("%entry"))):  # and would go on with the slot there
+    handler = r.load(r.integer("%entry"), 32)  # once: another vCPU may have it run stencils meanwhile
+    with r.when(r.read("handlers_end").le_unsigned(handler)):  # and would go on with the slot there
         r.tail_call("execute_in_tier_0", _arguments(r, r.integer("%entry"), stored, bias))
-    r.dispatch(r.integer("%entry"), stored, bias)
+    _execute(r, handler, _arguments(r, r.integer("%entry"), stored, bias))
     return r.routine("store_alone", "nounwind noinline cold")
 
 
@@ -398,10 +399,10 @@ def _undecoded(big_endian: bool) -> str:
     return r.routine("undecoded")
 
 
-def _execute(r: Routine, handler: IrValue) -> None:
+def _execute(r: Routine, handler: IrValue, arguments: str = ARGUMENTS) -> None:
     """End here by executing the entry as the instruction of a handler offset."""
     pointer = r.pointer(r.integer("%handlers") + handler.zext(64))
-    r.emit(f"musttail call {CONVENTION} void {pointer}({ARGUMENTS})")
+    r.emit(f"musttail call {CONVENTION} void {pointer}({arguments})")
     r.emit("ret void")
 
 

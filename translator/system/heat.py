@@ -12,10 +12,11 @@ from translator.system.routine import argument
 TICK_HEAT: Final = 32
 """What a taken branch counts for in a tick of an idle virtual machine, of which there will be many: a power of two."""
 
-LONG_LOOP: Final = 64
-"""Instructions. A branch back over so many on its page may close a long loop …"""
 RUN_HEAT: Final = 32
 """What so many taken branches have gone to runs stencils (`stencil_runs`): a power of two, no less than TICK_HEAT."""
+
+LONG_LOOP: Final = 64
+"""Instructions. A branch back over so many on its page may close a long loop …"""
 _KNOWN_EARLIER: Final = 1 << 12
 """… whose head is reported after so many taken branches as well, for a region of an earlier run: 65,536 times round
 SHA-256's loop of 489 instructions take a tenth of a second. To be compiled, it must be as hot as any other: that takes

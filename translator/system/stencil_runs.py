@@ -29,6 +29,7 @@ from translator.predecode import (
     IMMEDIATE_OFFSET,
     OPERANDS,
     OPERANDS_OFFSET,
+    SYSTEM_HOTTER_THRESHOLD,
     SYSTEM_WARM_SHIFT,
 )
 from translator.state import GPR_SINK, OFFSET
@@ -69,14 +70,16 @@ _ENDS: Final = 12
 """1: it goes on with the entry that has its turn."""
 _OFFSET: Final = 16
 """Of what its entry runs."""
+_FOUND: Final = 20
+"""What its entry has run so far."""
 _PLAN_SIZE: Final = 24
 
 
 def stencil_runs_ir(big_endian: bool) -> str:
-    """LLVM IR of make_run and cut_run."""
+    """LLVM IR of make_run and cut_run, and of what they call."""
     return "\n".join(
         [
-            _word_flags(big_endian),
+            _is_slot(big_endian),
             _plan_run(big_endian),
             _size_of_run(),
             _fill_sources(),
@@ -97,7 +100,7 @@ def _flags(r: Routine, record: IrValue) -> IrValue:
     return r.load(record + RUN_FLAGS_OFFSET, 16).zext(32)
 
 
-def _word_flags(big_endian: bool) -> str:
+def _is_slot(big_endian: bool) -> str:
     """i32 is_slot(state, code, index): whether an instruction of a page may be a delay slot."""
     r = Routine()
     code, index = argument(r, "code", 64), argument(r, "index")
@@ -127,7 +130,8 @@ def _plan_run(big_endian: bool) -> str:
     longest = left.lt_unsigned(_LONGEST).select(left, r.constant(_LONGEST, 32))
     with r.repeat(longest) as number:
         at = entry + number.zext(64) * ENTRY_SIZE
-        with r.when(r.read("handlers_end").le_unsigned(r.load(at, 32))):
+        found = r.load(at, 32)
+        with r.when(r.read("handlers_end").le_unsigned(found)):
             r.give(number)
         word = _word(r, code, index + number, big_endian)
         handler = r.call("decode_handler", 32, word)
@@ -146,6 +150,7 @@ def _plan_run(big_endian: bool) -> str:
         r.store(step + _STENCIL, lacks.select(r.constant(0, 64), descriptor))
         r.store(step + _HANDLER, handler)
         r.store(step + _ENDS, in_slot)
+        r.store(step + _FOUND, found)
         with r.when((in_slot & jumped).ne(0) | (flags & RAISES).ne(0)):
             r.give(number + 1)
         r.emit(f"store {has_slot.zext(32).typed()}, ptr %slot.at")
@@ -266,9 +271,13 @@ def _place_run() -> str:
     with r.when(r.value("open", "load i32, ptr %open.at", 32).ne(0)):
         cursor = r.value("cursor", "load i32, ptr %cursor.at", 32)
         r.call("place_stencil", 32, tail, entry, cursor)
-    with r.repeat(count) as number:  # all of it is there now, for other vCPUs, too
-        offset = r.load(plan + number.zext(64) * _PLAN_SIZE + _OFFSET, 32)
-        r.publish(entry + number.zext(64) * ENTRY_SIZE, offset)
+    with r.repeat(
+        count
+    ) as number:  # all of it is there now, for other vCPUs, too, which may have been faster
+        step = plan + number.zext(64) * _PLAN_SIZE
+        before, after = r.load(step + _FOUND, 32), r.load(step + _OFFSET, 32)
+        place = r.pointer(entry + number.zext(64) * ENTRY_SIZE)
+        r.emit(f"cmpxchg ptr {place}, {before.typed()}, {after.typed()} release monotonic")
     r.finish()
     return r.function("place_run", "void", ", i64 %entry, i64 %plan, i32 %count, i32 %cursor")
 
@@ -308,38 +317,40 @@ def _make_run() -> str:
     return r.function("make_run", "void", ", i64 %entry", "noinline")
 
 
-def _forget(r: Routine, entry: IrValue) -> None:
-    """Empty an entry, and let it get warm again."""
-    r.store(entry, r.constant(0, 32))
-    counter = entry + COUNTER_OFFSET
-    r.store(counter, r.load(counter, 32) & ~((1 << SYSTEM_WARM_SHIFT) - 1))
+def _forget(r: Routine, entry: IrValue, handlers_end: IrValue, stencils_end: IrValue) -> None:
+    """If an entry runs stencils, empty it, and let it get warm again.
+
+    What is hot has its counter for regions; and what a register jump notes in its delay slot is an address, greater
+    than counters.
+    """
+    handler, counter = r.load(entry, 32), r.load(entry + COUNTER_OFFSET, 32)
+    with r.when(handlers_end.le_unsigned(handler) & handler.lt_unsigned(stencils_end)):
+        r.store(entry, r.constant(0, 32))
+        with r.when(counter.lt_unsigned(SYSTEM_HOTTER_THRESHOLD)):
+            r.store(entry + COUNTER_OFFSET, counter & -1 << SYSTEM_WARM_SHIFT)
 
 
 def _cut_run() -> str:
-    """void cut_run(state, entry): the words of an entry and the next one have been stored to: empty these, the one
-    behind them, which may have become a delay slot, or is none any more, the one whose stencil goes on with them
-    without a look at their entries, the one whose stencil goes on with that, and so on.
+    """void cut_run(state, entry): the words of an entry and the next one have been stored to: empty these, and the one
+    behind them, which may have become a delay slot, or is none any more; and those whose stencils go on with them
+    without a look at their entries, and with these, and so on. In between there may be entries that have been emptied,
+    or run a handler: stencils go on over them all the same.
     """
     r = Routine()
     entry = argument(r, "entry", 64)
+    ends = r.read("handlers_end"), r.read("tier_0_end")
     for word in range(3):
-        _forget(r, entry + ENTRY_SIZE * word)
+        _forget(r, entry + ENTRY_SIZE * word, *ends)
+        r.store(entry + ENTRY_SIZE * word, r.constant(0, 32))
     code, index = _code_of(r, entry)
     with r.when(index.eq(0) | r.read("stencil_pool").eq(0)):
         r.finish()
     with r.repeat(index) as number:
-        before = entry - (number.zext(64) + 1) * ENTRY_SIZE
-        with r.when(_is_stencil(r.load(before, 32), r.read("handlers_end"), r.read("interpreter_end")) ^ 1):
-            r.finish()
         with r.when(r.call("is_slot", 32, code, index - number - 1).ne(0)):
             r.finish()
-        _forget(r, before)
+        _forget(r, entry - (number.zext(64) + 1) * ENTRY_SIZE, *ends)
     r.finish()
     return r.function("cut_run", "void", ", i64 %entry", "noinline")
-
-
-def _is_stencil(handler: IrValue, handlers_end: IrValue, stencils_end: IrValue) -> IrValue:
-    return handlers_end.le_unsigned(handler) & handler.lt_unsigned(stencils_end)
 
 
 def forget_runs_ir() -> str:
@@ -347,8 +358,6 @@ def forget_runs_ir() -> str:
     r = PageRoutine()
     with r.repeat(argument(r, "count")) as number:
         at = argument(r, "entries", 64) + number.zext(64) * ENTRY_SIZE
-        ends = argument(r, "handlers_end"), argument(r, "stencils_end")
-        with r.when(_is_stencil(r.load(at, 32), *ends)):
-            _forget(r, at)
+        _forget(r, at, argument(r, "handlers_end"), argument(r, "stencils_end"))
     r.give(0)
     return r.function("forget_runs", "i32", "i64 %entries, i32 %count, i32 %handlers_end, i32 %stencils_end")

@@ -203,7 +203,8 @@ def _store_to_code() -> str:
     budget_at = r.read("machine_store_budget") + (machine_page << 1)
     budget = r.load(budget_at, 16)
     flags = r.load(r.read("machine_flags") + machine_page, 8)
-    with r.when(budget.eq(0) | (flags & MACHINE_REGIONS).ne(0), unlikely=True):
+    is_foreign = r.load(r.read("code_pages") + machine_page, 8).eq(0)  # its entries are of another variant
+    with r.when(budget.eq(0) | (flags & MACHINE_REGIONS).ne(0) | is_foreign, unlikely=True):
         r.write("stop", Stop.STORE_TO_CODE)
         r.give(STOP)
     r.store(budget_at, budget - 1)

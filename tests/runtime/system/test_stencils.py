@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
@@ -11,6 +12,7 @@ from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
 from runtime.native_code import system_native_code
 from runtime.system.vcpu import SystemVcpu
 from tests.conformance.assembler import assemble
+from tests.dbt_disco.virtual_machine.bare_programs import raw_image
 from tests.runtime.system.bare_machine import CODE, BareMachine
 from translator.encoding import ENCODINGS, Flow
 from translator.predecode import ENTRY_SIZE
@@ -128,6 +130,34 @@ def test_a_word_that_is_changed_in_the_middle_of_its_run(machine: BareMachine, o
         assert runs_a_stencil(machine, CODE + 4 * place)
 
 
+def test_a_word_that_is_changed_behind_an_entry_that_a_region_has_left(machine: BareMachine) -> None:
+    """A region that goes leaves an empty entry in the middle of the run that it was installed in."""
+    turns = ("next:", "addiu r4, r4, -1", "addiu r5, r5, 1", "addiu r5, r5, 1", "addiu r5, r5, 1")
+    machine.start("addiu r4, r0, 100", *turns, "bne r4, r0, next", "nop")
+    assert machine.run() == "stop WAIT"
+    assert all(runs_a_stencil(machine, CODE + 4 * place) for place in range(1, 7))
+    page = machine.memory.machine_page(CODE >> MACHINE_PAGE_SHIFT)
+    assert page is not None
+    entries = vcpu_of(machine).variant.entries(page)
+    ctypes.c_uint32.from_address(entries + 3 * ENTRY_SIZE).value = 0
+    changing = raw_image(
+        "lui r8, 0x8010",
+        "lw r7, 0x100(r8)",
+        "sw r7, 16(r8)",
+        "addiu r4, r0, 100",
+        f"j 0x{CODE + 4 >> 2:x}",
+        "addiu r5, r0, 0",
+        big_endian=machine.big_endian,
+    )
+    order: Literal["little", "big"] = "big" if machine.big_endian else "little"
+    machine.memory.write(CODE + 0x2000, changing)
+    machine.memory.write(CODE + 0x100, assemble("addiu r5, r5, 100").to_bytes(4, order))
+    vcpu_of(machine).tables.clear()
+    machine.vcpu.state.pc = 0x8000_0000 | CODE + 0x2000
+    assert machine.run() == "stop WAIT"
+    assert machine.vcpu.state.gpr[5] == 100 * 102
+
+
 def test_a_store_of_data_beside_warm_code(machine: BareMachine) -> None:
     """Stores to a page with code are done one by one, by handlers."""
     machine.start(
@@ -186,6 +216,10 @@ class _Elsewhere:
     """Another vCPU."""
 
     phase = 1
+    asked = 0
+
+    def ask_for_visit(self) -> None:
+        self.asked += 1
 
 
 def test_memory_for_runs_is_not_used_again_while_somebody_may_run_them(machine: BareMachine) -> None:
@@ -203,6 +237,7 @@ def test_memory_for_runs_is_not_used_again_while_somebody_may_run_them(machine: 
     pool.empty_if_full([elsewhere], lambda: forgotten.append(True))
     assert pool.used == 0
     assert forgotten == [True]
+    assert elsewhere.asked == 2
 
 
 def test_variants_beyond_the_number_of_pools_do_without() -> None:
