@@ -22,6 +22,7 @@ from translator.predecode import (
     OPERANDS_OFFSET,
 )
 from translator.state import Access, ExceptionCode, Stop
+from translator.system.entry_places import place_of, word_at
 from translator.system.exceptions import (
     clock_before,
     go_to,
@@ -34,7 +35,7 @@ from translator.system.exceptions import (
 from translator.system.heat import RUN_HEAT, counter_after, is_noticed
 from translator.system.routine import ARGUMENTS, Routine, argument
 from translator.system.translate import FILLED, STOP
-from translator.system.views import ENTRIES_SHIFT, PAGE_SHIFT, SENTINEL, TABLE_SHIFT
+from translator.system.views import PAGE_SHIFT, SENTINEL, TABLE_SHIFT
 
 LEAVING = [stop for stop in Stop if stop not in (Stop.NONE, Stop.LIMIT, Stop.EXCEPTION, Stop.MEMORY_FAULT)]
 
@@ -283,11 +284,7 @@ def _arguments(r: Routine, entry: IrValue, following: IrValue, bias: IrValue) ->
 def _execute_in_tier_0(big_endian: bool) -> str:
     """Execute an entry that runs a region or stencils as the one instruction it was decoded from."""
     r = Routine()
-    distance = r.integer("%entry") - r.read("page_entries_base")
-    in_page = distance & (1 << ENTRIES_SHIFT) - 1
-    machine_page = distance.shift_right(ENTRIES_SHIFT)
-    host = r.read("machine_base") + (machine_page << PAGE_SHIFT) + in_page.shift_right(2)
-    word = _word_at(r, host, big_endian)
+    word = word_at(r, *place_of(r, r.integer("%entry")), big_endian)
     handler = r.call("decode_handler", 32, word)
     with r.when(handler.ne(0)):
         _execute(r, handler)
@@ -317,11 +314,7 @@ def _handler_of(big_endian: bool) -> str:
     handler = r.load(entry, 32)
     with r.when(_lacks_handler(r, entry) ^ 1):
         r.give(handler)
-    distance = entry - r.read("page_entries_base")
-    in_page = distance & (1 << ENTRIES_SHIFT) - 1
-    page = distance.shift_right(ENTRIES_SHIFT) << PAGE_SHIFT
-    word = _word_at(r, r.read("machine_base") + page + in_page.shift_right(2), big_endian)
-    r.give(r.call("decode_handler", 32, word))
+    r.give(r.call("decode_handler", 32, word_at(r, *place_of(r, entry), big_endian)))
     return r.function("handler_of", "i32", ", i64 %entry", "noinline")
 
 
@@ -373,20 +366,17 @@ def _stored() -> str:
 def _undecoded(big_endian: bool) -> str:
     """Fill the entry from the hash of decoded words and run it; leave if its word is not known."""
     r = Routine()
-    distance = r.integer("%entry") - r.read("page_entries_base")
-    in_page = distance & (1 << ENTRIES_SHIFT) - 1
+    machine_page, in_page = place_of(r, r.integer("%entry"))
     # A nullified branch-likely at the end of the page leads one entry further.
     with r.when(r.constant(SENTINEL, 64).le_unsigned(in_page), unlikely=True):
         handler = r.assign("handler", "ptrtoint ptr @page_end to i64")
         offset = IrValue(r, handler, 64) - r.integer("%handlers")
         r.store(r.integer("%entry"), offset.trunc(32))
         r.tail_call("page_end")
-    machine_page = distance.shift_right(ENTRIES_SHIFT)
     has_entries = r.load(r.read("code_pages") + machine_page, 8).ne(0)
     with r.when(has_entries ^ 1, unlikely=True):
         r.tail_call("leave_at_entry_undecoded")
-    host = r.read("machine_base") + (machine_page << PAGE_SHIFT) + in_page.shift_right(2)
-    word = _word_at(r, host, big_endian)
+    word = word_at(r, machine_page, in_page, big_endian)
     with r.when(r.call("fill_entry", 32, word, r.integer("%entry")).ne(0)):
         r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
     for record, is_it in _records(r, word):
@@ -404,11 +394,6 @@ def _execute(r: Routine, handler: IrValue, arguments: str = ARGUMENTS) -> None:
     pointer = r.pointer(r.integer("%handlers") + handler.zext(64))
     r.emit(f"musttail call {CONVENTION} void {pointer}({arguments})")
     r.emit("ret void")
-
-
-def _word_at(r: Routine, host: IrValue, big_endian: bool) -> IrValue:
-    word = r.load(host, 32)
-    return word.byte_swap() if big_endian else word
 
 
 def _records(r: Routine, word: IrValue) -> Iterator[tuple[IrValue, IrValue]]:

@@ -37,6 +37,7 @@ from translator.system.heat import RUN_HEAT, counter_after, is_noticed, is_repor
 from translator.system.register_page import register_page_ir
 from translator.system.routine import ARGUMENTS
 from translator.system.second_level import second_level_ir
+from translator.system.stencil_cuts import cut_run_ir
 from translator.system.stencil_runs import stencil_runs_ir
 from translator.system.table_access import TableAccess
 from translator.system.timer import timer_ir
@@ -250,6 +251,7 @@ def system_handlers_ir(big_endian: bool, counts: bool = False) -> str:
         aging_ir(),
         decoding_ir(),
         stencil_runs_ir(big_endian),
+        cut_run_ir(),
         register_page_ir(),
         direct_registers_ir(),
     ]

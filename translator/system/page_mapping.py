@@ -15,7 +15,7 @@ from translator.system.heat import heat_ir
 from translator.system.memory_map import PLACE_SHIFT, Option
 from translator.system.page_routine import PageRoutine
 from translator.system.routine import Routine, argument
-from translator.system.stencil_runs import forget_runs_ir
+from translator.system.stencil_cuts import forget_runs_ir
 from translator.system.views import PAGE_SHIFT, PMAP_WRITABLE
 from translator.system.zap import empty_slots
 

@@ -8,6 +8,7 @@ changed anything. So there is one place for it, and only simple instructions hav
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from translator.dataflow import reads_gpr_destination
@@ -57,8 +58,23 @@ class NotSimple(Exception):
     """The instruction has no stencil."""
 
 
+class _Operand(IrValue):
+    """An operand byte: a number that the linker would give."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, builder: FunctionBuilder, place: int) -> None:
+        super().__init__(builder, _number(operand_symbol(place)), 32)
+        self.place: Final = place
+
+
+def _number(symbol: str, width: int = 32) -> str:
+    """The address of a symbol as an operand."""
+    return f"ptrtoint (ptr @{symbol} to i{width})"
+
+
 class _Holes:
-    """Operand fields: numbers that the linker would give."""
+    """Operand fields."""
 
     def __init__(self, builder: FunctionBuilder, encoding: Encoding) -> None:
         self._builder = builder
@@ -66,9 +82,9 @@ class _Holes:
 
     def __getattr__(self, name: str) -> Any:
         shift, _ = self._encoding.fields[name]
-        is_immediate = name in ("imm", "uimm", "offset", "index")
-        symbol = IMMEDIATE if is_immediate else operand_symbol(operand_index(shift))
-        return IrValue(self._builder, f"ptrtoint (ptr @{symbol} to i32)", 32)
+        if name in ("imm", "uimm", "offset", "index"):
+            return IrValue(self._builder, _number(IMMEDIATE), 32)
+        return _Operand(self._builder, operand_index(shift))
 
 
 class _Registers(StateRegisters):
@@ -81,12 +97,11 @@ class _Registers(StateRegisters):
             super()._pointer(register) if isinstance(register, int) else self._at(register, register_symbol)
         )
 
-    def _at(self, register: IrValue, symbol: Any) -> str:
-        for place in range(OPERANDS):
-            if register.name == f"ptrtoint (ptr @{operand_symbol(place)} to i32)":
-                index = f"ptrtoint (ptr @{symbol(place)} to i64)"
-                return self._cpu.builder.assign("gpr", f"getelementptr i8, ptr %state, i64 {index}")
-        raise NotSimple
+    def _at(self, register: IrValue, symbol: Callable[[int], str]) -> str:
+        if not isinstance(register, _Operand):
+            raise NotSimple
+        index = _number(symbol(register.place), 64)
+        return self._cpu.builder.assign("gpr", f"getelementptr i8, ptr %state, i64 {index}")
 
     def __getitem__(self, register: IrValue | int) -> IrValue:
         if isinstance(register, int):

@@ -5,8 +5,7 @@ until after the slot of a jump, or until there is another run or a region. Each 
 goes on with the instruction behind it, except where that need not be the next: behind a delay slot, and behind the
 first instruction of a page, which may be one. Nothing in a run says where on which page its instructions are.
 
-Who changes a word of code must `cut` the run that it was part of. A run that is cut may still be run by others than
-the one who has stored to the page, until they leave native code: their pages are others, too.
+Who changes a word of code must cut the runs that it was part of (`stencil_cuts.py`).
 """
 
 from __future__ import annotations
@@ -24,32 +23,38 @@ from translator.decode_table import (
 )
 from translator.ir import IrValue
 from translator.predecode import (
-    COUNTER_OFFSET,
     ENTRY_SIZE,
     IMMEDIATE_OFFSET,
     OPERANDS,
     OPERANDS_OFFSET,
-    SYSTEM_HOTTER_THRESHOLD,
-    SYSTEM_WARM_SHIFT,
 )
 from translator.state import GPR_SINK, OFFSET
+from translator.system.entry_places import page_address, place_of
 from translator.system.heat import LONG_LOOP
-from translator.system.page_routine import PageRoutine
 from translator.system.routine import Routine, argument
 from translator.system.stencil_layout import (
+    CODE_AT,
+    CODE_SIZE,
     COPIED_AT_ONCE,
     DESCRIPTOR,
     DISTANCE_SOURCE,
     FIRST_NUMBER,
     HOLE,
+    HOLE_ADDEND,
+    HOLE_AT,
+    HOLE_COUNT,
+    HOLE_SOURCE,
+    HOLES_AT,
     IMMEDIATE_SOURCE,
+    JUMP_OPCODE,
+    JUMP_SIZE,
     NO_OPERATION_NUMBER,
     OPERAND_BYTES,
     REGISTERS,
     SOURCE_COUNT,
     SOURCES,
 )
-from translator.system.views import ENTRIES_SHIFT, PAGE_SHIFT, SENTINEL
+from translator.system.views import SENTINEL
 
 _LONGEST: Final = 512
 """Instructions of a run."""
@@ -58,9 +63,8 @@ _LINE: Final = 64
 _PAGE: Final = 1 << 10
 """Instructions."""
 _NOP: Final = 0
-_ENTRY_SHIFT: Final = 4
-_JUMP_SIZE: Final = 5
-_JUMP_OPCODE: Final = 0xE9
+ENTRY_SHIFT: Final = 4
+"""Of the size of an entry."""
 
 # One element of a plan: what is to be done for an instruction.
 _STENCIL: Final = 0
@@ -76,7 +80,7 @@ _PLAN_SIZE: Final = 24
 
 
 def stencil_runs_ir(big_endian: bool) -> str:
-    """LLVM IR of make_run and cut_run, and of what they call."""
+    """LLVM IR of make_run, and of what it calls."""
     return "\n".join(
         [
             _is_slot(big_endian),
@@ -86,7 +90,6 @@ def stencil_runs_ir(big_endian: bool) -> str:
             _place_stencil(),
             _place_run(),
             _make_run(),
-            _cut_run(),
         ]
     )
 
@@ -145,7 +148,7 @@ def _plan_run(big_endian: bool) -> str:
         step = plan + number.zext(64) * _PLAN_SIZE
         descriptor = _descriptor(r, word, record)
         has_slot = (flags & HAS_SLOT).ne(0)
-        lacks = r.load(descriptor + 4, 16).eq(0) | (has_slot & in_slot.ne(0))
+        lacks = r.load(descriptor + CODE_SIZE, 16).eq(0) | (has_slot & in_slot.ne(0))
         lacks = lacks | ((flags & RELATIVE).ne(0) & _is_far(r, at, index + number))
         r.store(step + _STENCIL, lacks.select(r.constant(0, 64), descriptor))
         r.store(step + _HANDLER, handler)
@@ -179,17 +182,19 @@ def _size_of_run() -> str:
     """i32 size_of_run(state, plan, count): bytes of its code, at most."""
     r = Routine()
     plan, count = argument(r, "plan", 64), argument(r, "count")
-    tail = r.load(r.read("stencil_table") + 4, 16).zext(32)
+    tail = r.load(r.read("stencil_table") + CODE_SIZE, 16).zext(32)
     r.emit("%size.at = alloca i32")
     r.emit(f"store {(tail + COPIED_AT_ONCE).typed()}, ptr %size.at")
     with r.repeat(count) as number:
         step = plan + number.zext(64) * _PLAN_SIZE
         stencil = r.load(step + _STENCIL, 64)
-        size = r.value("size", "load i32, ptr %size.at", 32) + _JUMP_SIZE
+        size = r.value("size", "load i32, ptr %size.at", 32) + JUMP_SIZE
         r.emit(f"store {size.typed()}, ptr %size.at")
         with r.when(stencil.ne(0)):
             ending = r.load(step + _ENDS, 32) * tail
-            r.emit(f"store {(size + r.load(stencil + 4, 16).zext(32) + ending).typed()}, ptr %size.at")
+            r.emit(
+                f"store {(size + r.load(stencil + CODE_SIZE, 16).zext(32) + ending).typed()}, ptr %size.at"
+            )
     r.give(r.value("size", "load i32, ptr %size.at", 32))
     return r.function("size_of_run", "i32", ", i64 %plan, i32 %count")
 
@@ -214,9 +219,9 @@ def _place_stencil() -> str:
     r = Routine()
     stencil, entry, cursor = argument(r, "stencil", 64), argument(r, "entry", 64), argument(r, "cursor")
     table = r.read("stencil_table")
-    code = table + r.load(stencil, 32).zext(64)
-    size, hole_count = r.load(stencil + 4, 16).zext(32), r.load(stencil + 6, 16).zext(32)
-    holes = table + r.load(stencil + 8, 32).zext(64)
+    code = table + r.load(stencil + CODE_AT, 32).zext(64)
+    size, hole_count = r.load(stencil + CODE_SIZE, 16).zext(32), r.load(stencil + HOLE_COUNT, 16).zext(32)
+    holes = table + r.load(stencil + HOLES_AT, 32).zext(64)
     target = r.read("arena_writable") + cursor.zext(64)
     with r.repeat((size + (COPIED_AT_ONCE - 1)).divide_unsigned(COPIED_AT_ONCE)) as number:
         done = number.zext(64) * COPIED_AT_ONCE
@@ -228,8 +233,8 @@ def _place_stencil() -> str:
         r.call_for_effect("fill_sources", entry, cursor, sources)
         with r.repeat(hole_count) as number:
             hole = holes + number.zext(64) * HOLE.size
-            source = r.load(sources + (r.load(hole + 2, 16).zext(64) << 2), 32)
-            r.store(target + r.load(hole, 16).zext(64), source + r.load(hole + 4, 32))
+            source = r.load(sources + (r.load(hole + HOLE_SOURCE, 16).zext(64) << 2), 32)
+            r.store(target + r.load(hole + HOLE_AT, 16).zext(64), source + r.load(hole + HOLE_ADDEND, 32))
     r.give(cursor + size)
     return r.function("place_stencil", "i32", ", i64 %stencil, i64 %entry, i32 %cursor", "noinline")
 
@@ -254,9 +259,9 @@ def _place_run() -> str:
         r.store(step + _OFFSET, handler)
         with r.when(r.value("open", "load i32, ptr %open.at", 32).ne(0)):
             host = r.read("arena_writable") + cursor.zext(64)
-            r.store(host, r.constant(_JUMP_OPCODE, 8))
-            r.store(host + 1, handler - (cursor + _JUMP_SIZE))
-            r.emit(f"store {(cursor + _JUMP_SIZE).typed()}, ptr %cursor.at")
+            r.store(host, r.constant(JUMP_OPCODE, 8))
+            r.store(host + 1, handler - (cursor + JUMP_SIZE))
+            r.emit(f"store {(cursor + JUMP_SIZE).typed()}, ptr %cursor.at")
         r.emit("store i32 0, ptr %open.at")
         r.emit(f"br label %{behind}")
         r.block(has_stencil)
@@ -282,13 +287,6 @@ def _place_run() -> str:
     return r.function("place_run", "void", ", i64 %entry, i64 %plan, i32 %count, i32 %cursor")
 
 
-def _code_of(r: Routine, entry: IrValue) -> tuple[IrValue, IrValue]:
-    """The host address of the page whose entry that is, and the number of its instruction there."""
-    distance = entry - r.read("page_entries_base")
-    index = (distance & (1 << ENTRIES_SHIFT) - 1).shift_right(_ENTRY_SHIFT).trunc(32)
-    return r.read("machine_base") + (distance.shift_right(ENTRIES_SHIFT) << PAGE_SHIFT), index
-
-
 def _make_run() -> str:
     """void make_run(state, entry): have an entry, and those behind it, run stencils, if there is memory for them."""
     r = Routine()
@@ -299,10 +297,10 @@ def _make_run() -> str:
         r.finish()
     r.emit(f"%steps = alloca [{_LONGEST * _PLAN_SIZE} x i8], align 8")
     plan = r.integer("%steps")
-    code, index = _code_of(r, entry)
-    with r.when(
-        r.constant(_PAGE, 32).le_unsigned(index), unlikely=True
-    ):  # the page's end, which goes to the next
+    machine_page, in_page = place_of(r, entry)
+    code, index = page_address(r, machine_page), in_page.shift_right(ENTRY_SHIFT).trunc(32)
+    # The end of the page goes to the next one.
+    with r.when(r.constant(_PAGE, 32).le_unsigned(index), unlikely=True):
         r.finish()
     count = r.call("plan_run", 32, entry, code, index, plan)
     with r.when(count.eq(0), unlikely=True):
@@ -315,49 +313,3 @@ def _make_run() -> str:
     r.call_for_effect("place_run", entry, plan, count, cursor)
     r.finish()
     return r.function("make_run", "void", ", i64 %entry", "noinline")
-
-
-def _forget(r: Routine, entry: IrValue, handlers_end: IrValue, stencils_end: IrValue) -> None:
-    """If an entry runs stencils, empty it, and let it get warm again.
-
-    What is hot has its counter for regions; and what a register jump notes in its delay slot is an address, greater
-    than counters.
-    """
-    handler, counter = r.load(entry, 32), r.load(entry + COUNTER_OFFSET, 32)
-    with r.when(handlers_end.le_unsigned(handler) & handler.lt_unsigned(stencils_end)):
-        r.store(entry, r.constant(0, 32))
-        with r.when(counter.lt_unsigned(SYSTEM_HOTTER_THRESHOLD)):
-            r.store(entry + COUNTER_OFFSET, counter & -1 << SYSTEM_WARM_SHIFT)
-
-
-def _cut_run() -> str:
-    """void cut_run(state, entry): the words of an entry and the next one have been stored to: empty these, and the one
-    behind them, which may have become a delay slot, or is none any more; and those whose stencils go on with them
-    without a look at their entries, and with these, and so on. In between there may be entries that have been emptied,
-    or run a handler: stencils go on over them all the same.
-    """
-    r = Routine()
-    entry = argument(r, "entry", 64)
-    ends = r.read("handlers_end"), r.read("tier_0_end")
-    for word in range(3):
-        _forget(r, entry + ENTRY_SIZE * word, *ends)
-        r.store(entry + ENTRY_SIZE * word, r.constant(0, 32))
-    code, index = _code_of(r, entry)
-    with r.when(index.eq(0) | r.read("stencil_pool").eq(0)):
-        r.finish()
-    with r.repeat(index) as number:
-        with r.when(r.call("is_slot", 32, code, index - number - 1).ne(0)):
-            r.finish()
-        _forget(r, entry - (number.zext(64) + 1) * ENTRY_SIZE, *ends)
-    r.finish()
-    return r.function("cut_run", "void", ", i64 %entry", "noinline")
-
-
-def forget_runs_ir() -> str:
-    """i32 forget_runs(entries, count, handlers_end, stencils_end): have none of so many entries run stencils."""
-    r = PageRoutine()
-    with r.repeat(argument(r, "count")) as number:
-        at = argument(r, "entries", 64) + number.zext(64) * ENTRY_SIZE
-        _forget(r, at, argument(r, "handlers_end"), argument(r, "stencils_end"))
-    r.give(0)
-    return r.function("forget_runs", "i32", "i64 %entries, i32 %count, i32 %handlers_end, i32 %stencils_end")

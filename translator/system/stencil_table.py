@@ -27,6 +27,8 @@ from translator.system.stencil_layout import (
     DISTANCE_SOURCE,
     HOLE,
     IMMEDIATE_SOURCE,
+    JUMP_OPCODE,
+    JUMP_SIZE,
     OPERAND_BYTES,
     REGISTERS,
     SOURCES,
@@ -34,8 +36,8 @@ from translator.system.stencil_layout import (
 
 assert isa  # importing it fills ENCODINGS
 
-_JUMP: Final = b"\xe9"
-_JUMP_SIZE: Final = 5
+_KINDS: Final = {2, 4, 10, 11}
+"""Relocations that fill 32 bits: R_X86_64_PC32, _PLT32, _32, _32S."""
 _SOURCE_OF: Final = {IMMEDIATE: IMMEDIATE_SOURCE} | {
     symbol(place): first + place
     for place in range(OPERANDS)
@@ -75,6 +77,7 @@ def _stencils(object_code: bytes, handlers: Mapping[str, int]) -> dict[str, _Ste
     relocations = [
         (entry["r_offset"], names[entry["r_info_sym"]], entry["r_addend"])
         for entry in elf.get_section_by_name(".rela.text").iter_relocations()
+        if _fills_32_bits(entry["r_info_type"])
     ]
     stencils = {}
     for symbol in symbols.iter_symbols():
@@ -88,10 +91,16 @@ def _stencils(object_code: bytes, handlers: Mapping[str, int]) -> dict[str, _Ste
     return stencils
 
 
+def _fills_32_bits(kind: int) -> bool:
+    if kind not in _KINDS:
+        raise ValueError(f"relocation type {kind} in a stencil")
+    return True
+
+
 def _stencil(code: bytes, relocations: list[tuple[int, str, int]], handlers: Mapping[str, int]) -> _Stencil:
     """Without a jump to what follows at its end; others get there, too."""
-    last = len(code) - _JUMP_SIZE
-    if code[last : last + 1] == _JUMP and (last + 1, CONTINUE) in [(at, name) for at, name, _ in relocations]:
+    last = len(code) - JUMP_SIZE
+    if code[last] == JUMP_OPCODE and (last + 1, CONTINUE) in [(at, name) for at, name, _ in relocations]:
         code = code[:last]
     image, holes = bytearray(code), []
     for at, name, addend in relocations:
