@@ -35,7 +35,7 @@ _CAPACITY: Final[dict[Kind, int]] = {
 
 
 class NativeCode:
-    """One per process and byte order: the arena holds the interpreter first, then translations."""
+    """One per process and byte order: the arena holds the interpreter, room for runs of stencils, and translations."""
 
     def __init__(self, *, big_endian: bool, cache: DiskCache, kind: Kind) -> None:
         self.arena: Final = CodeArena(_CAPACITY[kind])

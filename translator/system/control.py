@@ -22,7 +22,7 @@ from translator.predecode import (
     OPERANDS_OFFSET,
 )
 from translator.state import Access, ExceptionCode, Stop
-from translator.system.entry_places import place_of, word_at
+from translator.system.entry_places import lacks_handler, place_of, word_at
 from translator.system.exceptions import (
     clock_before,
     go_to,
@@ -191,9 +191,8 @@ def _go_to_slot() -> str:
     r.write("last_branch", entry - ENTRY_SIZE)
     following = r.field_address("jump_entry")
     bias = clock + ENTRY_SIZE - following
-    with r.when(
-        _lacks_handler(r, entry), unlikely=True
-    ):  # a region knows nothing of a branch on the page before
+    # A region knows nothing of a branch on the page before.
+    with r.when(lacks_handler(r, entry), unlikely=True):
         r.tail_call("execute_in_tier_0", _arguments(r, entry, following, bias))
     r.dispatch(entry, following, bias)
     return r.routine("go_to_slot")
@@ -270,11 +269,6 @@ def _leave_region(name: str, routine: str) -> str:
     return r.routine(name, "nounwind noinline cold")
 
 
-def _lacks_handler(r: Routine, entry: IrValue) -> IrValue:
-    """Whether an entry runs something else than one instruction's handler: a region, or stencils."""
-    return r.read("handlers_end").le_unsigned(r.load(entry, 32))
-
-
 def _arguments(r: Routine, entry: IrValue, following: IrValue, bias: IrValue) -> str:
     """For `Routine.tail_call`: what makes it go to another entry."""
     at, after = r.pointer(entry), r.pointer(following)
@@ -312,7 +306,7 @@ def _handler_of(big_endian: bool) -> str:
     r = Routine()
     entry = argument(r, "entry", 64)
     handler = r.load(entry, 32)
-    with r.when(_lacks_handler(r, entry) ^ 1):
+    with r.when(lacks_handler(r, entry) ^ 1):
         r.give(handler)
     r.give(r.call("decode_handler", 32, word_at(r, *place_of(r, entry), big_endian)))
     return r.function("handler_of", "i32", ", i64 %entry", "noinline")

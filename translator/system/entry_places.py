@@ -20,5 +20,15 @@ def page_address(r: Routine, machine_page: IrValue) -> IrValue:
 
 def word_at(r: Routine, machine_page: IrValue, in_page: IrValue, big_endian: bool) -> IrValue:
     """The instruction word of an entry, by its place."""
-    word = r.load(page_address(r, machine_page) + in_page.shift_right(2), 32)
+    return load_word(r, page_address(r, machine_page) + in_page.shift_right(2), big_endian)
+
+
+def load_word(r: Routine, host: IrValue, big_endian: bool) -> IrValue:
+    """The instruction word at a host address."""
+    word = r.load(host, 32)
     return word.byte_swap() if big_endian else word
+
+
+def lacks_handler(r: Routine, entry: IrValue) -> IrValue:
+    """Whether an entry runs something else than one instruction's handler: a region, or stencils."""
+    return r.read("handlers_end").le_unsigned(r.load(entry, 32))

@@ -10,6 +10,7 @@ from translator.ir import IrValue
 from translator.predecode import ENTRY_SIZE
 from translator.state import ExceptionCode, Stop
 from translator.system.access_groups import WIDEST
+from translator.system.entry_places import lacks_handler
 from translator.system.routine import Routine, argument
 from translator.system.translate import ALONE, FILLED, REGISTER, STOP, current_space
 from translator.system.views import PAGE_SHIFT, SLOT_SHIFT, SPACES_SHIFT, TABLE_SHIFT, VIEW_SHIFT, Level
@@ -163,8 +164,8 @@ def _access_slow() -> str:
 
 
 def _do_access(r: Routine) -> None:
-    """A region may want more than this one slot: the instruction must get done, or nothing moves on."""
-    with r.when(r.read("handlers_end").le_unsigned(r.load(r.integer("%entry"), 32))):
+    """A region, or a run, may want more than this one slot: the instruction must get done, or nothing moves on."""
+    with r.when(lacks_handler(r, r.integer("%entry"))):
         r.tail_call("execute_in_tier_0")
     r.dispatch(r.integer("%entry"), r.integer("%next"), argument(r, "bias", 64))
 

@@ -29,7 +29,7 @@ from translator.predecode import (
     OPERANDS_OFFSET,
 )
 from translator.state import GPR_SINK, OFFSET
-from translator.system.entry_places import page_address, place_of
+from translator.system.entry_places import load_word, page_address, place_of
 from translator.system.heat import LONG_LOOP
 from translator.system.routine import Routine, argument
 from translator.system.stencil_layout import (
@@ -95,8 +95,7 @@ def stencil_runs_ir(big_endian: bool) -> str:
 
 
 def _word(r: Routine, code: IrValue, index: IrValue, big_endian: bool) -> IrValue:
-    word = r.load(code + (index.zext(64) << 2), 32)
-    return word.byte_swap() if big_endian else word
+    return load_word(r, code + (index.zext(64) << 2), big_endian)
 
 
 def _flags(r: Routine, record: IrValue) -> IrValue:
@@ -276,9 +275,8 @@ def _place_run() -> str:
     with r.when(r.value("open", "load i32, ptr %open.at", 32).ne(0)):
         cursor = r.value("cursor", "load i32, ptr %cursor.at", 32)
         r.call("place_stencil", 32, tail, entry, cursor)
-    with r.repeat(
-        count
-    ) as number:  # all of it is there now, for other vCPUs, too, which may have been faster
+    # All of it is there now, for other vCPUs, too; which may have been faster.
+    with r.repeat(count) as number:
         step = plan + number.zext(64) * _PLAN_SIZE
         before, after = r.load(step + _FOUND, 32), r.load(step + _OFFSET, 32)
         place = r.pointer(entry + number.zext(64) * ENTRY_SIZE)

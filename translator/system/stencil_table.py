@@ -74,11 +74,11 @@ def _stencils(object_code: bytes, handlers: Mapping[str, int]) -> dict[str, _Ste
     elf = ELFFile(io.BytesIO(object_code))
     text, symbols = elf.get_section_by_name(".text"), elf.get_section_by_name(".symtab")
     names = [symbol.name for symbol in symbols.iter_symbols()]
-    relocations = [
-        (entry["r_offset"], names[entry["r_info_sym"]], entry["r_addend"])
-        for entry in elf.get_section_by_name(".rela.text").iter_relocations()
-        if _fills_32_bits(entry["r_info_type"])
-    ]
+    entries = list(elf.get_section_by_name(".rela.text").iter_relocations())
+    others = {entry["r_info_type"] for entry in entries} - _KINDS
+    if others:
+        raise ValueError(f"relocations of types {others} in stencils")
+    relocations = [(entry["r_offset"], names[entry["r_info_sym"]], entry["r_addend"]) for entry in entries]
     stencils = {}
     for symbol in symbols.iter_symbols():
         if symbol["st_info"]["type"] == "STT_FUNC":
@@ -89,12 +89,6 @@ def _stencils(object_code: bytes, handlers: Mapping[str, int]) -> dict[str, _Ste
             ]
             stencils[symbol.name] = _stencil(code, inside, handlers)
     return stencils
-
-
-def _fills_32_bits(kind: int) -> bool:
-    if kind not in _KINDS:
-        raise ValueError(f"relocation type {kind} in a stencil")
-    return True
 
 
 def _stencil(code: bytes, relocations: list[tuple[int, str, int]], handlers: Mapping[str, int]) -> _Stencil:
