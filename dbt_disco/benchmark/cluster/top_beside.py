@@ -6,23 +6,27 @@ import math
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from statistics import median
 from typing import Final
 
 from dbt_disco.benchmark.cluster.busy_machines import MACHINES, BusyMachines
 from dbt_disco.benchmark.engines import own_environment
 from dbt_disco.benchmark.scenarios.guest_process import GuestError
-from dbt_disco.benchmark.scenarios.scenario import OWN, Figure, Step, Target
+from dbt_disco.benchmark.scenarios.scenario import OWN, Figure, Step, Target, ratio
 
 _TARGET: Final = Target(2)
 _WITH: Final = "with top"
 _WITHOUT: Final = "without"
-_SECONDS: Final = 8.0
-"""Of work: `top` looks every two."""
+_SECONDS: Final = 4.0
+"""Of work in one turn: `top` looks every two."""
+_TURNS: Final = (_WITHOUT, _WITH, _WITH, _WITHOUT, _WITH, _WITHOUT, _WITHOUT, _WITH)
+"""Of one repeat: what changes steadily on the host takes as much of both."""
 _CHUNK: Final = 1 << 16
 _PATIENCE: Final = 30
 _PAUSE: Final = 1.0
@@ -32,7 +36,9 @@ cluster for a minute, once.
 
 
 class TopBeside(BusyMachines):
-    """Two virtual machines compute meanwhile; `top` has started on a terminal, and looks at its default interval."""
+    """Two virtual machines compute meanwhile; `top` has started on a terminal, and looks at its default interval, or is
+    stopped. Short turns, and what two neighbours take is compared: over minutes, hosts get faster and slower by more
+    than is to be seen here."""
 
     key = "top"
 
@@ -41,17 +47,17 @@ class TopBeside(BusyMachines):
         return [Step("beside top: begin", self._begin)]
 
     def repeat(self) -> list[Step]:
-        """With and without."""
-        return [Step("beside top: without", self._without), Step("beside top: with", self._with)]
+        """With and without, in turn."""
+        return [Step("beside top: with and without", self._take_turns)]
 
     def figures(self) -> list[Figure]:
-        """What the same work takes more."""
-        medians = self.taken(OWN).medians()
-        more = processor = None
-        if _WITH in medians and _WITHOUT in medians:
-            a, b = medians[_WITH], medians[_WITHOUT]
-            more = 100 * (a.seconds / b.seconds - 1)
-            processor = 100 * (a.processor_seconds / b.processor_seconds - 1)
+        """What the same work takes more: the median of pairs of turns."""
+        times = self.taken(OWN).times
+        pairs = [ratio(*pair) for pair in zip(times.get(_WITH, []), times.get(_WITHOUT, []), strict=True)]
+        more, processor = (
+            100 * (median(known) - 1) if (known := [value for value in values if value is not None]) else None
+            for values in ([wall for wall, _ in pairs], [processor for _, processor in pairs])
+        )
         return [Figure("beside dbt-disco top the same work takes more", more, "%", _TARGET, processor)]
 
     def _begin(self) -> None:
@@ -59,15 +65,14 @@ class TopBeside(BusyMachines):
         once = self.execute(MACHINES)
         self._rounds = 1 if self.plan.quick else math.ceil(_SECONDS / once.seconds)
 
-    def _without(self) -> None:
-        self.taken(OWN).add(_WITHOUT, self.execute(MACHINES, self._rounds))
-
-    def _with(self) -> None:
-        with self._top():
-            self.taken(OWN).add(_WITH, self.execute(MACHINES, self._rounds))
+    def _take_turns(self) -> None:
+        with self._top() as process:
+            for turn in _TURNS:
+                os.kill(process.pid, signal.SIGCONT if turn == _WITH else signal.SIGSTOP)
+                self.taken(OWN).add(turn, self.execute(MACHINES, self._rounds))
 
     @contextmanager
-    def _top(self) -> Iterator[None]:
+    def _top(self) -> Iterator[subprocess.Popen[bytes]]:
         """Inside, it has started, and goes on."""
         command = [sys.executable, "-m", "dbt_disco", "top", "--socket", str(self.cluster.socket)]
         ours, its = pty.openpty()
@@ -91,7 +96,7 @@ class TopBeside(BusyMachines):
         try:
             if not has_started.wait(_PATIENCE):
                 raise GuestError("dbt-disco top shows nothing")
-            yield
+            yield process
             if process.poll() is not None:
                 raise GuestError(f"dbt-disco top has ended with {process.returncode}")
         finally:
