@@ -284,7 +284,9 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("privileged_page_usable", ctypes.c_uint32, "1: it does so in this mode"),
     ("cp0_usable", ctypes.c_uint32, "1: kernel mode, or Status.CU0"),
     ("cp1_usable", ctypes.c_uint32, "1: Status.CU1"),
-    ("wide_registers", ctypes.c_uint32, "Status.FR that the entries and fpr are in accordance with"),
+    ("wide_registers", ctypes.c_uint32, "Status.FR that fpr is in accordance with"),
+    ("wide_entries", ctypes.c_uint32, "Status.FR that the entries are in accordance with"),
+    ("is_away", ctypes.c_uint32, "1: other entries are to be used when the FPU is not usable"),
     # Control.
     ("jump_entry", ctypes.c_uint32 * 4, "predecoded entry that goes to branch_target by its address"),
     ("stored_entry", ctypes.c_uint32 * 4, "predecoded entry that runs after a store to a code page"),

@@ -14,7 +14,6 @@ from typing import Final, Literal, Protocol
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
 from runtime.disk_cache import DiskCache
-from runtime.float_register_mode import change_float_layout
 from runtime.host_faults import function_address
 from runtime.native_code import system_native_code
 from runtime.shared_compile_service import SharedCompileService
@@ -25,6 +24,7 @@ from runtime.system.device_access import DeviceAccess
 from runtime.system.direct_registers import DirectRegisters
 from runtime.system.host_timer import HostTimer
 from runtime.system.physical_memory import PhysicalMemory
+from runtime.system.register_mode import RegisterMode
 from runtime.system.translation_tables import TranslationTables
 from runtime.system.translations import SystemTranslations
 from translator.cp0_registers import Cause, Status
@@ -97,6 +97,8 @@ class SystemVcpu:
         self.tables: Final = TranslationTables(self.state)
         self.stops: Final[dict[Stop, int]] = dict.fromkeys(Stop, 0)
         """Exits to Python by cause."""
+        reset(self.state, model, big_endian=big_endian)
+        self._register_mode: Final = RegisterMode(self.state)
         self._set_up_state(instruction_clock)
         self.state.has_privileged_page = has_privileged_page
         self.state.rewrites_privileged_page = rewrites_privileged_page
@@ -151,7 +153,6 @@ class SystemVcpu:
 
     def _set_up_state(self, instruction_clock: bool) -> None:
         state, machine = self.state, self.memory.machine
-        reset(state, self.model, big_endian=self.big_endian)
         state.pmap = ctypes.addressof(self.memory.pmap)
         state.machine_base = machine.base
         state.machine_flags = ctypes.addressof(machine.decoded.flags)
@@ -178,7 +179,7 @@ class SystemVcpu:
     def _use_variant(self) -> None:
         """Run the entries and regions that are right for the modes of the FPU."""
         state, decoded = self.state, self.memory.machine.decoded
-        key = replace(self._key, wide_fpu=bool(state.wide_registers), float_checked=bool(state.float_checked))
+        key = replace(self._key, wide_fpu=bool(state.wide_entries), float_checked=bool(state.float_checked))
         self.variant = variant = decoded.variant(key, self.native)
         self._words = decoded.words(key, self.native, self._program_key)
         state.page_entries_base = variant.entries_base
@@ -409,10 +410,7 @@ class SystemVcpu:
         return True
 
     def _change_register_mode(self) -> bool:
-        state = self.state
-        wide = not state.wide_registers
-        change_float_layout(state, wide)
-        state.wide_registers = wide
+        self._register_mode.follow()
         return self._change_variant()
 
     def _change_variant(self) -> bool:

@@ -219,7 +219,8 @@ def _proceed_at() -> str:
     # Without CU1 nobody sees the registers: other processes' Status.FR may come and go.
     is_wide = (status & Status.FR).ne(0).zext(32)
     is_usable = (status & Status.CU1).ne(0)
-    with r.when(is_usable & is_wide.ne(r.read("wide_registers")), unlikely=True):
+    is_other = is_wide.ne(r.read("wide_registers")) | is_wide.ne(r.read("wide_entries"))
+    with r.when(is_usable.select(is_other, r.read("is_away").ne(0)), unlikely=True):
         r.write("pc", address)
         r.write("in_delay_slot", 0)
         r.write("clock", clock)
