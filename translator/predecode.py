@@ -43,7 +43,7 @@ there: the first time, a region of an earlier run may be had for it …"""
 SYSTEM_HOT_THRESHOLD: Final = 3 << SYSTEM_WARM_SHIFT
 """… and now, one is to be compiled. Their regions take longer to compile than user programs', and little of their code
 is ever hot: compiling what a boot passes through would cost more than interpreting it."""
-SYSTEM_HOTTER_THRESHOLD: Final = 2 * SYSTEM_HOT_THRESHOLD
+SYSTEM_HOTTER_THRESHOLD: Final = 4 * SYSTEM_HOT_THRESHOLD
 """The same for code that virtual machines have run before and not made hot: the next one should not find that it has
 passed a threshold by a little where they have not."""
 COUNTER_PARKED: Final = 1 << 31

@@ -203,6 +203,7 @@ class CodeVariant:
         self._known = frozenset(page for page, _ in words_in_use(self.pages))
         for page in self._known:
             cool_entries(self.entries(page), _ENTRIES_SIZE // ENTRY_SIZE)
+        self.regions.begin_anew()
 
     def cool(self, entry: int) -> None:
         """See whether an address gets hot again."""

@@ -137,6 +137,10 @@ class InstalledRegions:
         for retired in self.retired:
             self._free(retired.loaded)
 
+    def begin_anew(self) -> None:
+        """Another virtual machine begins: what gets hot within regions is to do so in its life."""
+        self.covered.update(dict.fromkeys(self.covered, 0))
+
     def on_page(self, page: int) -> list[InstalledRegion]:
         """The regions that have code on a machine page."""
         return self._by_page.get(page, [])

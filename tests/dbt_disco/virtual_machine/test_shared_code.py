@@ -15,9 +15,10 @@ from dbt_disco.virtual_machine.console.scripted_console import ScriptedConsole
 from dbt_disco.virtual_machine.machine import Machine
 from dbt_disco.virtual_machine.outcome import Ending, Outcome
 from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
+from runtime.system.installed_regions import ANYWHERE, Place
 from runtime.system.vcpu import SystemVcpu
 from tests.dbt_disco.virtual_machine.bare_programs import monitor_call, raw_image
-from translator.predecode import SYSTEM_HOT_THRESHOLD
+from translator.predecode import SYSTEM_HOT_THRESHOLD, SYSTEM_HOTTER_THRESHOLD
 from translator.state import Stop
 
 MEMORY_SIZE = 4 << 20
@@ -133,8 +134,21 @@ def requests(machine: Machine, directory: Path, times: list[int]) -> list[int]:
 
 def test_what_others_have_run_and_not_made_hot_has_to_be_hotter(machine: Machine, tmp_path: Path) -> None:
     """A threshold that one virtual machine has just not reached, the next would pass by a little."""
-    times = SYSTEM_HOT_THRESHOLD >> 16
-    assert requests(machine, tmp_path, [times - 1, times + 1, 2 * times - 1, 2 * times + 1]) == [0, 0, 0, 1]
+    times, more = SYSTEM_HOT_THRESHOLD >> 16, SYSTEM_HOTTER_THRESHOLD >> 16
+    assert requests(machine, tmp_path, [times - 1, times + 1, more - 1, more + 1]) == [0, 0, 0, 1]
+
+
+def test_what_gets_hot_within_a_region_is_counted_anew_for_each(machine: Machine, tmp_path: Path) -> None:
+    setup = configuration(tmp_path, "kernel", *RUN_LOOP)
+    first = VirtualMachine(setup, ScriptedConsole(), machine=machine)
+    assert first.run() == Outcome(Ending.POWER_OFF, 64)
+    within = Place(vcpu(first).variant.entries(loop_page(first)), ANYWHERE)
+    covered = vcpu(first).variant.regions.covered
+    covered[within] = 2
+    second = VirtualMachine(setup, ScriptedConsole(), machine=machine)
+    assert covered == {within: 0}
+    for guest in (first, second):
+        guest.close()
 
 
 def test_what_is_new_need_not_be_hotter(machine: Machine, tmp_path: Path) -> None:

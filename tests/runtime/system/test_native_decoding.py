@@ -84,7 +84,7 @@ def test_every_coprocessor_register_is_decoded_as_python_does_and_without_it(mac
 def test_the_table_that_was_kept_is_the_one_that_would_be_made(machine: BareMachine) -> None:
     vcpu = machine.vcpu  # not the first: what it has comes from the disk
     assert isinstance(vcpu, SystemVcpu)
-    expected = decode_table(vcpu.native.handlers, wide_fpu=False)
+    expected = decode_table(vcpu.native.handlers, wide_fpu=vcpu.variant.key.wide_fpu)
     assert ctypes.string_at(vcpu.variant.decode_table, len(expected)) == expected
 
 
