@@ -43,7 +43,7 @@ def measure(virtual_machine: VirtualMachine, start_up: float | None = None) -> d
         },
     }
     if isinstance(vcpu, SystemVcpu):
-        statistics["words_decoded"] = vcpu.words_decoded
+        statistics["words_decoded"] = vcpu.entries.words_decoded
         statistics["translations"] = vars(vcpu.translations.counts)
         statistics["stencil_bytes"] = vcpu.variant.stencil_bytes
         statistics["failures"] = vcpu.translations.failures

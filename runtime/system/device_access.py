@@ -29,7 +29,7 @@ class DeviceAccess:
     def perform(self) -> None:
         """The instruction at pc accesses physical address `access_physical`, which is no memory."""
         vcpu, state = self._vcpu, self._vcpu.state
-        word = vcpu.current_word()
+        word = vcpu.entries.current_word()
         opcode, register = word >> 26, word >> 16 & 31
         load = _LOADS.get(opcode)
         if load is not None:

@@ -364,7 +364,7 @@ class SystemTranslations:
             place = pages.place(pc)
             if place is not None and not variant.regions.serves(place, pages.now):
                 if not ctypes.c_uint32.from_address(place.entry).value:
-                    self.vcpu.decode_entry(place.entry, variant)
+                    self.vcpu.entries.fill(place.entry, variant)
                 alternative = loaded.symbols[ALTERNATIVES_SYMBOL] + 4 * number
                 entries[place.entry] = RegionEntry(pc, loaded.symbols[symbol], alternative)
         variant.regions.add(InstalledRegion(translation, loaded, where, blocks, entries, self.counts))

@@ -12,26 +12,25 @@ from threading import get_ident
 from time import CLOCK_MONOTONIC, clock_gettime_ns
 from typing import Final, Literal, Protocol
 
-from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
+from runtime.addresses import MACHINE_PAGE_SHIFT
 from runtime.disk_cache import DiskCache
 from runtime.host_faults import function_address
 from runtime.native_code import system_native_code
 from runtime.shared_compile_service import SharedCompileService
 from runtime.system.adjacent_pages import AdjacentPages
-from runtime.system.code_variant import CodeVariant, VariantKey, write_entry
+from runtime.system.code_variant import VariantKey
 from runtime.system.cpu_model import CpuModel, reset
 from runtime.system.device_access import DeviceAccess
 from runtime.system.direct_registers import DirectRegisters
+from runtime.system.entry_filling import EntryFiller
 from runtime.system.host_timer import HostTimer
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.register_mode import RegisterMode
 from runtime.system.translation_tables import TranslationTables
 from runtime.system.translations import SystemTranslations
 from translator.cp0_registers import Cause, Status
-from translator.decode import lookup_privileged
-from translator.encoding import Flow
 from translator.host_float import CONTROL_DEFAULT
-from translator.predecode import CLOCK_PER_COUNT, OPERANDS_OFFSET, handler_symbol
+from translator.predecode import CLOCK_PER_COUNT, handler_symbol
 from translator.state import CpuState, Stop
 from translator.system.views import SPACE_UNMAPPED
 
@@ -44,8 +43,6 @@ _LINES: Final = 0x7C00
 """IP2 to IP6 in Cause."""
 _STOPS: Final = {stop.value: stop for stop in Stop}
 """Faster than asking the enumeration, at every stop."""
-_DECODED_AHEAD: Final = 32
-"""Instructions decoded at one stop."""
 
 
 class Bus(Protocol):
@@ -83,14 +80,11 @@ class SystemVcpu:
         self.bus: Final = bus
         self.model: Final = model
         self.big_endian: Final = big_endian
-        self._byte_order: Final[Literal["big", "little"]] = "big" if big_endian else "little"
         self.state: Final = CpuState()
         self.native: Final = system_native_code(big_endian, use_cache, instruction_clock)
-        self.words_decoded = 0
-        """Distinct words that had to be decoded as neither the disk cache nor another virtual machine knew them."""
         self.phase = 0
         """See `Runner`."""
-        self._program_key: Final = program_key
+        self.entries: Final = EntryFiller(self.state, memory, self.native, program_key, big_endian=big_endian)
         self._key: Final = VariantKey(
             big_endian, instruction_clock, use_cache, engine, count_instructions or instruction_clock
         )
@@ -181,12 +175,9 @@ class SystemVcpu:
         state, decoded = self.state, self.memory.machine.decoded
         key = replace(self._key, wide_fpu=bool(state.wide_entries), float_checked=bool(state.float_checked))
         self.variant = variant = decoded.variant(key, self.native)
-        self._words = decoded.words(key, self.native, self._program_key)
+        self.entries.use(variant)
         state.page_entries_base = variant.entries_base
         state.code_pages = ctypes.addressof(variant.pages)
-        state.decode_cache = self._words.address
-        state.told_handler = 0
-        state.decode_table = variant.decode_table
         state.stencil_table, state.stencil_pool = variant.stencil_table, variant.stencil_pool
 
     def close(self) -> None:
@@ -199,7 +190,7 @@ class SystemVcpu:
         self._access.close()
         with self.memory.machine.lock:
             self.memory.machine.decoded.runners.remove(self)
-            self._words.save()
+            self.entries.save()
         self.tables.close()
 
     # Interrupts.
@@ -303,62 +294,9 @@ class SystemVcpu:
         """Unless somebody has asked for it, it was for the sake of Compare."""
         return not self.state.stop_requested and self.state.clock < self.clock_limit
 
-    def _current_entry(self) -> int:
-        """Host address of the predecoded entry of pc, whose page is the one being executed."""
-        return int(self.state.entries_base) + 4 * int(self.state.pc) & 0xFFFF_FFFF_FFFF_FFFF
-
-    def _code_at(self, entry: int, variant: CodeVariant, count: int) -> bytes:
-        """The code of up to `count` instructions from an entry, as far as its page goes."""
-        distance = entry - variant.entries_base
-        page, offset = distance >> 15, (distance & 0x7FFF) >> 2
-        size = min(4 * count, MACHINE_PAGE_SIZE - offset)
-        return ctypes.string_at(self.memory.machine.address(page) + offset, size)
-
-    def current_word(self) -> int:
-        """The instruction word at pc."""
-        return int.from_bytes(self._code_at(self._current_entry(), self.variant, 1), self._byte_order)
-
     def _meet_undecoded(self) -> bool:
-        """Fill the entry of pc, and more as far as straight-line code goes on its page."""
-        entry = self._current_entry()
-        code = self._code_at(entry, self.variant, _DECODED_AHEAD)
-        is_slot = False
-        for at in range(0, len(code), 4):
-            here = entry + 4 * at
-            word = int.from_bytes(code[at : at + 4], self._byte_order)
-            if ctypes.c_uint32.from_address(here).value:
-                if not at:  # the tier-0 handler that a region's has replaced
-                    self._tell_handler(word)
-                break
-            self._decode_entry(here, word)
-            encoding = lookup_privileged(word)
-            if is_slot or encoding is None or encoding.flow is Flow.EXCEPTION:
-                break
-            is_slot = encoding.flow.has_delay_slot
+        self.entries.fill_current()
         return True
-
-    def decode_entry(self, entry: int, variant: CodeVariant) -> None:
-        """Fill one entry of a variant, known by its host address. Under the machine memory's lock."""
-        word = int.from_bytes(self._code_at(entry, variant, 1), self._byte_order)
-        words = self.memory.machine.decoded.words(variant.key, self.native, self._program_key)
-        write_entry(entry, words.entry(word))
-
-    def _decode_entry(self, entry: int, word: int) -> None:
-        with self.memory.machine.lock:
-            write_entry(entry, self._decoded_word(word))
-
-    def _tell_handler(self, word: int) -> None:
-        """Have native code know the tier-0 handler of a word, also if it has no place in the hash."""
-        with self.memory.machine.lock:
-            contents = self._decoded_word(word)
-        self.state.told_word = word
-        self.state.told_handler = int.from_bytes(contents[:OPERANDS_OFFSET], "little")
-
-    def _decoded_word(self, word: int) -> bytes:
-        before = self._words.count
-        contents = self._words.entry(word)
-        self.words_decoded += self._words.count - before
-        return contents
 
     def _meet_hot(self) -> bool:
         self._see_to_stencils()
