@@ -52,13 +52,12 @@ def measure(
         }
         statistics["words_decoded"] = native.entries.words.count
         statistics["translations"] = vars(native.translations.counts)
-        native.translations.close()  # the worker's time can be had once it has been waited for
+        native.translations.close()
         statistics["failures"] = native.translations.failures
-        worker = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds["native"] = native.native_seconds
         _divide_native_time(timed, statistics, seconds)
         seconds["engine"] = timed.seconds - native.native_seconds
-        seconds["compile_worker"] = worker.ru_utime + worker.ru_stime
+        seconds["compile_worker"] = native.translations.worker_seconds
     else:
         seconds["engine"] = timed.seconds
     seconds["system_calls"] = run_seconds - timed.seconds

@@ -46,6 +46,8 @@ class CompileService:
         self._worker: WorkerProcess | None = None
         self._vain_starts = 0
         """Workers started since one did its work."""
+        self._gone_worker_seconds = 0.0
+        """Processor time of the workers that have gone."""
         self._closing = False
 
     # On any vCPU's thread.
@@ -74,6 +76,12 @@ class CompileService:
         return len(self._remembered)
 
     @property
+    def worker_seconds(self) -> float:
+        """Processor time of the workers until now; that of one which died by itself is not known."""
+        worker = self._worker
+        return self._gone_worker_seconds + (worker.processor_seconds() if worker is not None else 0)
+
+    @property
     def is_dead(self) -> bool:
         """Whether the worker has died so often that there will be no other."""
         return self._vain_starts == _MAX_VAIN_STARTS and self._worker is None
@@ -84,6 +92,7 @@ class CompileService:
         self._requests.put(None)
         worker = self._worker
         if worker is not None:
+            self._gone_worker_seconds += worker.processor_seconds()
             worker.kill()
             worker.wait()
         if self._thread is not None:
@@ -182,6 +191,7 @@ class CompileService:
         """End it; its last words."""
         if self._worker is None:
             return ""
+        self._gone_worker_seconds += self._worker.processor_seconds()
         self._worker.kill()
         self._worker.wait()
         words = self._worker.last_words()

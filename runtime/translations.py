@@ -100,6 +100,11 @@ class Translations:
             self._client.close()
             self._client.service.close()
 
+    @property
+    def worker_seconds(self) -> float:
+        """Processor time of the compile worker."""
+        return 0.0 if self._client is None else self._client.service.worker_seconds
+
     def __contains__(self, pc: int) -> bool:
         """Whether a region can be entered at `pc`."""
         return pc in self._by_entry

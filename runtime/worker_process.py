@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -77,6 +78,8 @@ define internal i32 @execute_worker(ptr %table) nounwind {{
 
 _WALL: Final = 0x4000_0000
 """Option of waitpid: also for children without exit signal."""
+_CLOCK_ID_SHIFT, _CLOCK_OF_PROCESS = 3, 2
+"""Another process's clock by its number, inverted (Linux, `include/linux/posix-timers.h`: CPUCLOCK_SCHED)."""
 _ENDED: Final = -1
 """In place of the descriptor of the process."""
 _STACK_SIZE: Final = 1 << 16
@@ -128,6 +131,17 @@ class WorkerProcess:
     def has_ended(self) -> bool:
         """Whether the process is gone."""
         return self._process == _ENDED or self._ends_within(0)
+
+    def processor_seconds(self) -> float:
+        """User and system time that it has used so far; 0 if it is gone."""
+        try:
+            return (
+                0.0
+                if self.has_ended()
+                else time.clock_gettime(~self.pid << _CLOCK_ID_SHIFT | _CLOCK_OF_PROCESS)
+            )
+        except OSError:  # it has just gone, or is not known by its number any more
+            return 0.0
 
     def kill(self) -> None:
         """End the process, unless it has ended already."""

@@ -79,6 +79,19 @@ def test_a_program_that_does_not_exist_ends_at_once() -> None:
     started.close()
 
 
+def test_its_processor_time_is_known_while_it_lives() -> None:
+    busy = native_code(False).start_process([sys.executable, "-c", "print(); input()"])
+    assert busy.stdout.read(1)
+    spent = busy.processor_seconds()
+    assert 0.001 < spent < 5
+    assert busy.processor_seconds() >= spent
+    busy.kill()
+    busy.wait()
+    assert busy.processor_seconds() == 0
+    busy.close()
+    assert busy.processor_seconds() == 0
+
+
 def _answers() -> None:
     worker = native_code(False).start_process(worker_command())
     try:

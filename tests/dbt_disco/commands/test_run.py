@@ -276,7 +276,8 @@ def test_hot_code_is_translated_and_counted(tmp_path: Path) -> None:
     assert second["translations"]["from_cache"] > 0
     assert second["instructions"] == first["instructions"]
     assert second["words_decoded"] == 0
-    assert second["seconds"]["compile_worker"] < first["seconds"]["compile_worker"]
+    assert first["seconds"]["compile_worker"] > 0.05  # to start alone takes more
+    assert second["seconds"]["compile_worker"] == 0
 
 
 @pytest.mark.parametrize(("engine", "tier"), [("interpreter", "interpreter"), ("translator", "translated")])
