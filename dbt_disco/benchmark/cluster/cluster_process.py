@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dbt_disco.benchmark.engines import own_environment
 from dbt_disco.benchmark.scenarios.guest_process import GuestError, GuestProcess
+from dbt_disco.benchmark.scenarios.settling import settle
 from dbt_disco.cluster.client import Client
 from dbt_disco.cluster.protocol import packed, unpacked
 from dbt_disco.command_error import CommandError
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     import psutil
 
 _LOOK: Final = 0.02
-_SETTLED: Final = 0.1
-"""Part of a processor for each virtual machine, below which nothing but idle guests is left."""
-_SETTLING_LIMIT: Final = 60
 _OVER: Final = ("failed", "stopped")
 
 
@@ -137,14 +135,7 @@ class ClusterProcess:
 
     def settle(self, machines: int) -> None:
         """Wait until what was hot has been compiled, and the guests idle; not for ever."""
-        deadline = time.monotonic() + _SETTLING_LIMIT
-        last = self.process.moment()
-        while time.monotonic() < deadline:
-            time.sleep(1)
-            now = self.process.moment()
-            if (now - last).processor_seconds < _SETTLED * max(machines, 2):
-                return
-            last = now
+        settle(self.process, max(machines, 2))
 
     def _state(self, vm: str) -> dict[str, Any]:
         found: dict[str, Any] = next(each for each in self.execute("query-vms") if each["vm"] == vm)

@@ -11,6 +11,7 @@ from typing import Final
 
 from dbt_disco.benchmark.scenarios.guest_process import GuestProcess
 from dbt_disco.benchmark.scenarios.scenario import OWN, QEMU, Figure, Scenario, Step, Target
+from dbt_disco.benchmark.scenarios.settling import QUIET, settle
 from dbt_disco.benchmark.system.debian_shell import PROMPT, RESET, shell_guest
 from dbt_disco.benchmark.system.launch import environment, own_command, qemu_command, wrapped
 
@@ -19,12 +20,8 @@ _IDLE_TARGET: Final = Target(3)
 """Percent of a host processor."""
 _OVERHEAD: Final = 150
 """MB that the monitor may take beyond the memory that the guest has touched."""
-_SETTLED: Final = 0.1
-"""Part of a processor below which nothing but the idle guest is left …"""
-_QUIET: Final = 12
-"""… for so many seconds, in which nothing is compiled either: code that only ticks run gets hot late, and once."""
 _QUICKLY_QUIET: Final = 5
-_SETTLING_LIMIT: Final = 120
+"""Seconds without compiling that are enough for a glimpse."""
 _MB: Final = 1_000_000
 
 
@@ -94,12 +91,4 @@ class IdleShell(Scenario):
             guest.join()
 
     def _settle(self, guest: GuestProcess) -> None:
-        """Wait for the compile worker to have done what it is asked for, during the boot and after it; not for ever."""
-        deadline = time.monotonic() + _SETTLING_LIMIT
-        last, compiled, quiet = guest.moment(), guest.seconds_of_others(), 0
-        while quiet < (_QUICKLY_QUIET if self.plan.quick else _QUIET) and time.monotonic() < deadline:
-            time.sleep(1)
-            now, compiled_now = guest.moment(), guest.seconds_of_others()
-            is_quiet = (now - last).processor_seconds < _SETTLED and compiled_now == compiled
-            quiet = quiet + 1 if is_quiet else 0
-            last, compiled = now, compiled_now
+        settle(guest, quiet=_QUICKLY_QUIET if self.plan.quick else QUIET)
