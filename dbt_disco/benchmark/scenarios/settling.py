@@ -15,7 +15,7 @@ _LIMIT: Final = 120.0
 
 
 def settle(process: GuestProcess, guests: int = 1, quiet: int = QUIET) -> None:
-    """Wait until the guests of a process have been idle for `quiet` seconds, without any work of the compile worker; two
+    """Wait until the guests of a process have been idle for `quiet` seconds, without work of the compile worker; two
     minutes at most."""
     deadline = time.monotonic() + _LIMIT
     last, compiled, passed = process.moment(), process.seconds_of_others(), 0
