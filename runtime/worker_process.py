@@ -134,12 +134,10 @@ class WorkerProcess:
 
     def processor_seconds(self) -> float:
         """User and system time that it has used so far; 0 if it is gone."""
+        if self.has_ended():
+            return 0.0
         try:
-            return (
-                0.0
-                if self.has_ended()
-                else time.clock_gettime(~self.pid << _CLOCK_ID_SHIFT | _CLOCK_OF_PROCESS)
-            )
+            return time.clock_gettime(~self.pid << _CLOCK_ID_SHIFT | _CLOCK_OF_PROCESS)
         except OSError:  # it has just gone, or is not known by its number any more
             return 0.0
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from statistics import median
 from typing import Final
@@ -54,10 +54,8 @@ class TopBeside(BusyMachines):
         """What the same work takes more: the median of pairs of turns."""
         times = self.taken(OWN).times
         pairs = [ratio(*pair) for pair in zip(times.get(_WITH, []), times.get(_WITHOUT, []), strict=True)]
-        more, processor = (
-            100 * (median(known) - 1) if (known := [value for value in values if value is not None]) else None
-            for values in ([wall for wall, _ in pairs], [processor for _, processor in pairs])
-        )
+        more = _median_more([wall for wall, _ in pairs])
+        processor = _median_more([processor for _, processor in pairs])
         return [Figure("beside dbt-disco top the same work takes more", more, "%", _TARGET, processor)]
 
     def _begin(self) -> None:
@@ -104,3 +102,9 @@ class TopBeside(BusyMachines):
             process.wait()
             reader.join()
             os.close(ours)
+
+
+def _median_more(ratios: Sequence[float | None]) -> float | None:
+    """Percent above 1; None if no ratio is known."""
+    known = [value for value in ratios if value is not None]
+    return 100 * (median(known) - 1) if known else None
