@@ -91,8 +91,10 @@ class Access(IntEnum):
 
 TLB_SIZE: Final = 64
 """Entries of the largest TLB."""
-SECOND_LEVEL_SIZE: Final = 4096
-"""Entries of the second-level TLB."""
+SECOND_LEVEL_SIZE: Final = 16384
+"""Entries of the second-level TLB: 128 MB."""
+SECOND_LEVEL_RINGS: Final = TLB_SIZE + 1
+"""One for each TLB entry, and one for what the guest cannot know the entry of."""
 SECOND_LEVEL_EMPTY: Final = 0xFFFF_FFFF
 """In `second_hi`, of an entry that holds nothing."""
 COLLECTED_SIZE: Final = 256
@@ -213,13 +215,28 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("tlb_lo0", ctypes.c_uint32 * TLB_SIZE, "EntryLo0 of the even page, with G of the entry"),
     ("tlb_lo1", ctypes.c_uint32 * TLB_SIZE, "EntryLo1 of the odd page, with G of the entry"),
     ("tlb_last", ctypes.c_uint32, "number of the last entry: Config1.MMUSize"),
+    ("tlb_known", ctypes.c_uint64, "bit per entry: the guest knows what it held last"),
+    (
+        "tlb_observed",
+        ctypes.c_uint64,
+        "bit per entry: the guest has seen it since the ring of unknown origin was emptied",
+    ),
+    ("wired_most", ctypes.c_uint32, "the largest value that Wired has had since then"),
     ("random_read", ctypes.c_uint32, "1: the guest knows which entry the next tlbwr overwrites"),
     # The second-level TLB: what tlbwr has evicted, 4 KiB pages only (translator.system.second_level).
     ("second_hi", ctypes.c_uint32 * SECOND_LEVEL_SIZE, "VPN2 and ASID, or VPN2 and bit 8 if global"),
     ("second_lo0", ctypes.c_uint32 * SECOND_LEVEL_SIZE, "EntryLo0"),
     ("second_lo1", ctypes.c_uint32 * SECOND_LEVEL_SIZE, "EntryLo1"),
-    ("second_next", ctypes.c_uint16 * (SECOND_LEVEL_SIZE + TLB_SIZE), "ring of those with the same origin"),
-    ("second_previous", ctypes.c_uint16 * (SECOND_LEVEL_SIZE + TLB_SIZE), "the same ring, backwards"),
+    (
+        "second_next",
+        ctypes.c_uint16 * (SECOND_LEVEL_SIZE + SECOND_LEVEL_RINGS),
+        "ring of those with the same origin",
+    ),
+    (
+        "second_previous",
+        ctypes.c_uint16 * (SECOND_LEVEL_SIZE + SECOND_LEVEL_RINGS),
+        "the same ring, backwards",
+    ),
     ("second_hits", ctypes.c_uint64, "TLB misses that the second level has answered"),
     ("refills", ctypes.c_uint64, "TLB refill exceptions taken"),
     ("fills", ctypes.c_uint64, "translations entered in the tables"),

@@ -12,14 +12,22 @@ from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.reference.timer import InstructionTimer
 from translator.cp0_registers import CP0_REGISTERS
 from translator.float_unit import read_fcsr
-from translator.state import OFFSET, SECOND_LEVEL_EMPTY, SECOND_LEVEL_SIZE, TLB_SIZE, CpuState
+from translator.state import (
+    OFFSET,
+    SECOND_LEVEL_EMPTY,
+    SECOND_LEVEL_RINGS,
+    SECOND_LEVEL_SIZE,
+    TLB_SIZE,
+    CpuState,
+)
 
 _CP0_FIELDS: Final = tuple(register.field for register in CP0_REGISTERS)
 _SCALARS: Final = (
     *("pc", "hi", "lo", "fir", "in_delay_slot", "clock"),
     *("link_address", "link_valid", "link_value"),
     *_CP0_FIELDS,
-    *("tlb_last", "random_read", "compare_ticks", "stopped_count", "wide_registers", "refills"),
+    *("tlb_last", "random_read", "tlb_known", "tlb_observed", "wired_most"),
+    *("compare_ticks", "stopped_count", "wide_registers", "refills"),
 )
 _TLB: Final = ("tlb_hi", "tlb_compared", "tlb_lo0", "tlb_lo1")
 _SECOND_LEVEL: Final = ("second_hi", "second_lo0", "second_lo1")
@@ -83,7 +91,7 @@ def translations_by_name(state: CpuState) -> dict[str, int]:
         if key != SECOND_LEVEL_EMPTY:
             names = (*_SECOND_LEVEL, *_RINGS)
             values |= {f"{name}[{number}]": getattr(state, name)[number] for name in names}
-    for number in range(SECOND_LEVEL_SIZE, SECOND_LEVEL_SIZE + TLB_SIZE):
+    for number in range(SECOND_LEVEL_SIZE, SECOND_LEVEL_SIZE + SECOND_LEVEL_RINGS):
         values |= {f"{name}[{number}]": getattr(state, name)[number] for name in _RINGS}
     return values
 

@@ -121,6 +121,64 @@ static void rewriting_an_index(void)
 	WRITE_CP0(0, C0_WIRED);
 }
 
+/* Entries written by tlbwr and never looked for: when every index has been seen, by reading or by probing for what is
+ * there, all others are known to be gone. */
+static void seen_at_every_index(void)
+{
+	static unsigned char is_there[128];
+	unsigned entries = tlb_size();
+
+	for (unsigned round = 0; round < 6; round++) {
+		start_over();
+		WRITE_CP0(round % 3, C0_WIRED);
+		for (unsigned page = 0; page < 256; page += 2)
+			expect_frame(page, page);
+		for (unsigned pair = 0; pair < 128; pair++)
+			is_there[pair] = 0;
+		for (unsigned index = 0; index < entries; index++) {
+			struct tlb_entry found = read_tlb(index);
+			unsigned pair = (found.entry_hi - page_address(0)) >> 13;
+
+			if (pair < 128) {
+				is_there[pair] = 1;
+				if (round % 2)
+					ASSERT_EQUAL(probe_tlb(found.entry_hi), index);
+			}
+		}
+		for (unsigned pair = 0; pair < 128; pair++) {
+			unsigned before = refills;
+
+			if (is_there[pair])
+				continue;
+			expect_frame(2 * pair, 2 * pair);
+			ASSERT_EQUAL(refills - before, 1);
+			break; /* its refill may have replaced one that was there */
+		}
+	}
+	WRITE_CP0(0, C0_WIRED);
+}
+
+/* An entry that the kernel has found at an index is gone when the index turns out to hold another one. */
+static void found_and_replaced(void)
+{
+	start_over();
+	for (unsigned round = 0; round < 64; round++) {
+		unsigned page = 2 * round, found, before, another;
+
+		expect_frame(page, page);
+		found = probe_tlb(page_address(page) | ASID);
+		ASSERT_EQUAL(found >> 31, 0);
+		evict();
+		another = read_tlb(found).entry_hi;
+		if (another == (page_address(page) | ASID))
+			continue;
+		page_table[page] = map_frame(page + 512, ALLOWED);
+		before = refills;
+		expect_frame(page, page + 512);
+		ASSERT_EQUAL(refills - before, 1);
+	}
+}
+
 /* An index rewritten with another page of the kernel's, not with nothing. */
 static void replacing_at_an_index(void)
 {
@@ -176,6 +234,8 @@ void main(void)
 	reuse_of_an_address_space();
 	rewriting_an_index();
 	replacing_at_an_index();
+	seen_at_every_index();
+	found_and_replaced();
 	two_address_spaces();
 	larger_pages();
 	EXPECT(refills > 1000);

@@ -7,7 +7,7 @@ from typing import Final
 
 from translator.cp0_registers import CONFIG1_FP, Status
 from translator.fcsr import FIR_24KF
-from translator.state import SECOND_LEVEL_EMPTY, SECOND_LEVEL_SIZE, TLB_SIZE, CpuState
+from translator.state import SECOND_LEVEL_EMPTY, SECOND_LEVEL_RINGS, SECOND_LEVEL_SIZE, TLB_SIZE, CpuState
 
 _MORE: Final = 1 << 31
 """Config.M: the next Config register exists."""
@@ -62,7 +62,6 @@ def reset(state: CpuState, model: CpuModel, *, big_endian: bool) -> None:
     state.compare_ticks = 1 << 32
     for index in range(TLB_SIZE):
         state.tlb_hi[index] = state.tlb_compared[index] = _NEVER_MATCHES
-        ring = SECOND_LEVEL_SIZE + index
+    for ring in range(SECOND_LEVEL_SIZE, SECOND_LEVEL_SIZE + SECOND_LEVEL_RINGS):
         state.second_next[ring] = state.second_previous[ring] = ring
-    for index in range(SECOND_LEVEL_SIZE):
-        state.second_hi[index] = SECOND_LEVEL_EMPTY
+    state.second_hi[:] = [SECOND_LEVEL_EMPTY] * SECOND_LEVEL_SIZE

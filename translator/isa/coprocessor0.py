@@ -35,7 +35,9 @@ def _write_entry_hi(cpu: SystemCpu, value: Any) -> None:
 
 def _write_wired(cpu: SystemCpu, value: Any) -> None:
     last = cpu.read("tlb_last")
-    cpu.write("wired", value & last)
+    wired, most = value & last, cpu.read("wired_most")
+    cpu.write("wired", wired)
+    cpu.write("wired_most", most.lt_unsigned(wired).select(wired, most))
     cpu.write("random", last)
 
 

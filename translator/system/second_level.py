@@ -2,9 +2,11 @@
 
 No correct guest can tell. It does not know which entry `tlbwr` overwrites, so it must allow for each one being
 there still; whatever tells it otherwise – a probe that fails, an entry seen or rewritten at the index
-where the evicted one was (its *origin*), a look at Random – drops what is then known to be gone. An entry
-serves an access only where it raises no exception; else a refill is forwarded (DESIGN section 8).
-Keys are VPN2 | ASID, or VPN2 | GLOBAL; entries of one origin form a ring.
+where the evicted one was (its *origin*), a look at Random – drops what is then known to be gone. That is, if the guest
+knew that it was at this index: it had written it there, or had found it. What it has not, it can only know to be
+gone when it has seen every index: those have a ring of their own. (So Linux, which probes and rewrites an entry at
+every page fault, seldom loses any.) An entry serves an access only where it raises no exception; else a refill is
+forwarded (DESIGN section 8). Keys are VPN2 | ASID, or VPN2 | GLOBAL; entries of one origin form a ring.
 """
 
 from __future__ import annotations
@@ -12,17 +14,20 @@ from __future__ import annotations
 from typing import Final
 
 from translator.ir import IrValue
-from translator.state import SECOND_LEVEL_EMPTY, SECOND_LEVEL_SIZE
+from translator.state import SECOND_LEVEL_EMPTY, SECOND_LEVEL_SIZE, TLB_SIZE
 from translator.system.routine import Routine, argument
 
 GLOBAL: Final = 0x100
 """In a key, in place of the ASID."""
+ORIGIN_UNKNOWN: Final = TLB_SIZE
+"""The ring of what the guest does not know the index of."""
 _WAYS: Final = 2
 
 
 def second_level_ir() -> str:
-    """LLVM IR of finding, inserting, and dropping by key or by origin."""
-    return "\n".join([_find(), _find_exactly(), _insert(), _drop(), _drop_origin(), _remove()])
+    """LLVM IR of finding, inserting, and dropping by key, by origin, or as the guest sees an index."""
+    parts = [_find(), _find_exactly(), _insert(), _drop(), _observe(), _drop_origin(), _remove()]
+    return "\n".join(parts)
 
 
 def _first_way(key: IrValue) -> IrValue:
@@ -106,6 +111,28 @@ def _drop() -> str:
     r.call_for_effect("second_remove", r.call("second_find_exactly", 32, (key & 0xFFFF_E000) | GLOBAL))
     r.finish()
     return r.function("second_drop", "void", ", i32 %key")
+
+
+def _observe() -> str:
+    """The guest gets to know what TLB entry `index` holds: nothing that was known to be there still is, and when it has
+    seen all that may be overwritten, nothing else that was evicted before is there either.
+    """
+    r = Routine()
+    index = argument(r, "index")
+    r.call_for_effect("second_drop_origin", index)
+    bit = r.constant(1, 64) << index.zext(64)
+    r.write("tlb_known", r.read("tlb_known") | bit)
+    observed = r.read("tlb_observed") | bit
+    r.write("tlb_observed", observed)
+    replaceable = (r.constant(2, 64) << r.read("tlb_last").zext(64)) - (
+        r.constant(1, 64) << r.read("wired_most").zext(64)
+    )
+    with r.when((observed & replaceable).eq(replaceable), unlikely=True):
+        r.call_for_effect("second_drop_origin", r.constant(ORIGIN_UNKNOWN, 32))
+        r.write("tlb_observed", 0)
+        r.write("wired_most", r.read("wired"))
+    r.finish()
+    return r.function("second_observe", "void", ", i32 %index")
 
 
 def _drop_origin() -> str:

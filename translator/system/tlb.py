@@ -8,7 +8,7 @@ from translator.cp0_registers import EntryLo
 from translator.ir import IrValue
 from translator.state import OFFSET, TLB_SIZE
 from translator.system.routine import Routine, argument
-from translator.system.second_level import GLOBAL
+from translator.system.second_level import GLOBAL, ORIGIN_UNKNOWN
 from translator.system.views import HALF_SHIFT, PAGE_SHIFT, SPACES, TABLES
 
 _LANES: Final = 16
@@ -70,7 +70,7 @@ def _probe() -> str:
     with r.when(matches.ne(0)):
         index = _first(r, matches)
         r.write("index", index)
-        r.call_for_effect("second_drop_origin", index)
+        r.call_for_effect("second_observe", index)
         r.finish()
     r.write("index", r.read("index") | _PROBE_FAILED)
     r.call_for_effect("second_drop", key)
@@ -81,7 +81,7 @@ def _probe() -> str:
 def _read() -> str:
     r = Routine()
     index = r.read("index") & r.read("tlb_last")
-    r.call_for_effect("second_drop_origin", index)
+    r.call_for_effect("second_observe", index)
     r.write("entry_hi", r.element("tlb_hi", index) & (_VPN2 | 0xFF))
     r.write("page_mask", (r.element("tlb_compared", index) ^ -1) & _PAGE_MASK)
     r.write("entry_lo0", r.element("tlb_lo0", index))
@@ -94,7 +94,7 @@ def _write_indexed() -> str:
     """Whatever was at this index once is gone now, and the guest knows it."""
     r = Routine()
     index = r.read("index") & r.read("tlb_last")
-    r.call_for_effect("second_drop_origin", index)
+    r.call_for_effect("second_observe", index)
     r.call_for_effect("tlb_zap", *_entry(r, index))
     r.call_for_effect("tlb_write", index)
     r.finish()
@@ -110,13 +110,17 @@ def _write_random() -> str:
     is_used = (hi & 0x1F00).eq(0)
     outside_fixed_segments = hi.shift_right(30).ne(2)
     kept = is_small & is_used & outside_fixed_segments & r.read("random_read").eq(0)
+    bit = r.constant(1, 64) << random.zext(64)
+    known = r.read("tlb_known")
+    origin = (known & bit).ne(0).select(random, r.constant(ORIGIN_UNKNOWN, 32))
+    r.write("tlb_known", known & (bit ^ -1))
     insert, drop, write = r.label("insert"), r.label("drop"), r.label("write")
     r.branch_if(kept, insert, drop)
     r.block(insert)
     is_global = (compared & 0xFF).eq(0)
     key = is_global.select((hi & _VPN2) | GLOBAL, hi)
     r.call_for_effect(
-        "second_insert", key, r.element("tlb_lo0", random), r.element("tlb_lo1", random), random
+        "second_insert", key, r.element("tlb_lo0", random), r.element("tlb_lo1", random), origin
     )
     # What an overlapping entry translates now, this one has translated before.
     r.branch_if(r.call("tlb_is_overlapped", 1, random), drop, write, unlikely=True)
@@ -124,6 +128,8 @@ def _write_random() -> str:
     r.call_for_effect("tlb_zap", hi, compared)
     r.emit(f"br label %{write}")
     r.block(write)
+    with r.when(r.read("random_read").ne(0), unlikely=True):
+        r.call_for_effect("second_observe", random)
     r.write("random_read", 0)
     r.call_for_effect("tlb_write", random)
     # Random steps at each tlbwr, through the entries that are not wired.

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from translator.state import SECOND_LEVEL_EMPTY, SECOND_LEVEL_SIZE, CpuState
-from translator.system.second_level import GLOBAL
+from translator.system.second_level import GLOBAL, ORIGIN_UNKNOWN
 
-__all__ = ["GLOBAL", "SecondLevel"]
+__all__ = ["GLOBAL", "ORIGIN_UNKNOWN", "SecondLevel"]
 
 _VPN2: Final = 0xFFFF_E000
 
@@ -56,6 +56,17 @@ class SecondLevel:
             known = self._find_exactly(each)
             if known is not None:
                 self._remove(known)
+
+    def observe(self, index: int) -> None:
+        """The guest gets to know what TLB entry `index` holds; in the end it has seen all that may be overwritten."""
+        state = self._state
+        self.drop_origin(index)
+        state.tlb_known |= 1 << index
+        state.tlb_observed |= 1 << index
+        if all(state.tlb_observed >> n & 1 for n in range(state.wired_most, state.tlb_last + 1)):
+            self.drop_origin(ORIGIN_UNKNOWN)
+            state.tlb_observed = 0
+            state.wired_most = state.wired
 
     def drop_origin(self, origin: int) -> None:
         """Forget everything that was in TLB entry `origin`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from runtime.system.reference.second_level import GLOBAL, SecondLevel
+from runtime.system.reference.second_level import GLOBAL, ORIGIN_UNKNOWN, SecondLevel
 from translator.cp0_registers import EntryLo
 from translator.state import CpuState
 
@@ -50,32 +50,36 @@ class Tlb:
             self.second_level.drop(key)
         else:
             state.index = index
-            self.second_level.drop_origin(index)
+            self.second_level.observe(index)
 
     def read(self) -> None:
         state = self._state
         index = state.index & state.tlb_last
-        self.second_level.drop_origin(index)
+        self.second_level.observe(index)
         state.entry_hi = state.tlb_hi[index] & (VPN2 | ASID)
         state.page_mask = ~state.tlb_compared[index] & _PAGE_MASK
         state.entry_lo0, state.entry_lo1 = state.tlb_lo0[index], state.tlb_lo1[index]
 
     def write_indexed(self) -> None:
         index = self._state.index & self._state.tlb_last
-        self.second_level.drop_origin(index)
+        self.second_level.observe(index)
         self._write(index)
 
     def write_random(self) -> None:
         """Random steps from the last entry down to Wired, at each of these instructions."""
         state = self._state
         index = state.random
-        if not state.random_read:
-            self._evict(index)
+        was_known = state.tlb_known >> index & 1
+        state.tlb_known &= ~(1 << index)
+        if state.random_read:
+            self.second_level.observe(index)
+        else:
+            self._evict(index, index if was_known else ORIGIN_UNKNOWN)
         state.random_read = 0
         self._write(index)
         state.random = state.tlb_last if index <= state.wired else index - 1
 
-    def _evict(self, index: int) -> None:
+    def _evict(self, index: int, origin: int) -> None:
         """Keep an entry that is about to be overwritten, if the second level can hold it."""
         state = self._state
         hi, compared = state.tlb_hi[index], state.tlb_compared[index]
@@ -83,7 +87,7 @@ class Tlb:
         if not is_small or hi & _NEVER_TRANSLATES or hi >> 30 == 2:
             return
         key = hi if compared & ASID else hi & VPN2 | GLOBAL
-        self.second_level.insert(key, state.tlb_lo0[index], state.tlb_lo1[index], index)
+        self.second_level.insert(key, state.tlb_lo0[index], state.tlb_lo1[index], origin)
 
     def _write(self, index: int) -> None:
         """EntryHi, PageMask, EntryLo0 and EntryLo1 become entry `index`."""
