@@ -4,7 +4,7 @@ The handler is LLVM IR. It copies what is needed to find the guest's registers i
 into `enter` by longjmp. A store to a page that was only write-protected because it holds decoded code is let
 through: the handler empties the page's predecoded entries and asks native code to stop at the next branch, where
 Python drops the rest. Only code that could itself lie on that page is precise at its stores, and then takes the
-first way.
+first way. In virtual machines, the accesses of regions through windows have fixups, which `access_fault` knows.
 The state of the running vCPU is thread-specific data, so that a process can have several.
 """
 
@@ -13,11 +13,12 @@ from __future__ import annotations
 import ctypes
 import platform
 import signal
+from functools import cache
 from typing import Final
 
 from runtime.address_space import CODE, WRITE
 from runtime.signal_actions import ACTION_SIZE, SignalActions
-from translator.state import OFFSET, CpuState
+from translator.state import OFFSET, CpuState, FaultAnswer
 
 # struct ucontext of x86-64 Linux: general registers, then the pointer to the floating-point state.
 _UC_REGISTERS: Final = 40
@@ -74,11 +75,6 @@ define void @host_fault(i32 %signal, ptr %info, ptr %context) nounwind {{
   %none = icmp eq ptr %state, null
   br i1 %none, label %foreign, label %ours
 ours:
-  %in_native.at = getelementptr i8, ptr %state, i64 {OFFSET["in_native"]}
-  %in_native = load volatile i32, ptr %in_native.at
-  %outside = icmp eq i32 %in_native, 0
-  br i1 %outside, label %foreign, label %native
-native:
   %registers = getelementptr i8, ptr %context, i64 {_UC_REGISTERS}
   %address.at = getelementptr i8, ptr %info, i64 {_SIGINFO_ADDRESS}
   %address = load i64, ptr %address.at
@@ -86,11 +82,33 @@ native:
   %error = load i64, ptr %error.at
   %error.write = and i64 %error, 2
   %is_write = icmp ne i64 %error.write, 0
+  %rip.at = getelementptr i8, ptr %registers, i64 {8 * _UC_RIP}
+  %rip = load i64, ptr %rip.at
+  %access_fault.at = getelementptr i8, ptr %state, i64 {OFFSET["access_fault"]}
+  %access_fault = load ptr, ptr %access_fault.at
+  %has_windows = icmp ne ptr %access_fault, null
+  %is_segv = icmp eq i32 %signal, {int(signal.SIGSEGV)}  ; after SIGBUS, the access would fault again
+  %may_be_window = and i1 %has_windows, %is_segv
+  br i1 %may_be_window, label %window, label %no_window
+window:
+  %is_store = zext i1 %is_write to i32
+  %go_on = call i64 %access_fault(ptr %state, i64 %rip, i64 %address, i32 %is_store)
+  %is_not_ours = icmp eq i64 %go_on, {int(FaultAnswer.NOT_OURS)}
+  br i1 %is_not_ours, label %no_window, label %fixed
+fixed:
+  %is_again = icmp eq i64 %go_on, {int(FaultAnswer.AGAIN)}
+  %rip.new = select i1 %is_again, i64 %rip, i64 %go_on
+  store i64 %rip.new, ptr %rip.at
+  ret void
+no_window:
+  %in_native.at = getelementptr i8, ptr %state, i64 {OFFSET["in_native"]}
+  %in_native = load volatile i32, ptr %in_native.at
+  %outside = icmp eq i32 %in_native, 0
+  br i1 %outside, label %foreign, label %native
+native:
   %exact.at = getelementptr i8, ptr %state, i64 {OFFSET["exact_stores"]}
   %exact = load i32, ptr %exact.at
   %is_free = icmp eq i32 %exact, 0
-  %rip.at = getelementptr i8, ptr %registers, i64 {8 * _UC_RIP}
-  %rip = load i64, ptr %rip.at
   %precise.pointer = {_constant("precise_start")}
   %precise = ptrtoint ptr %precise.pointer to i64
   %is_imprecise = icmp ult i64 %rip, %precise
@@ -172,6 +190,15 @@ def function_address(name: str) -> int:
     return int(ctypes.cast(getattr(_libc, name), ctypes.c_void_p).value or 0)
 
 
+@cache
+def _key() -> int:
+    """The process's: whichever handler is installed, it finds the state of any thread's vCPU."""
+    key = ctypes.c_uint()
+    if _libc.pthread_key_create(ctypes.byref(key), None):
+        raise OSError("no thread-specific key is left")
+    return key.value
+
+
 class HostFaults:
     """The handler of both signals, given its host address in the code arena."""
 
@@ -180,20 +207,14 @@ class HostFaults:
             raise OSError(f"host faults on {platform.machine()} are not known; only x86_64 is")
         self._handler = handler
         self._actions: Final = SignalActions()
-        self._key = ctypes.c_uint()
-        if _libc.pthread_key_create(ctypes.byref(self._key), None):
-            raise OSError("no thread-specific key is left")
-
-    @property
-    def key(self) -> int:
+        self.key: Final = _key()
         """Of the thread-specific data that `bind` sets."""
-        return self._key.value
 
     def constants(self, precise_start: int) -> bytes:
         """The contents of the handler's table of constants."""
         values = {
             "pthread_getspecific": function_address("pthread_getspecific"),
-            "key": self._key.value,
+            "key": self.key,
             "longjmp": function_address("_longjmp"),
             "sigaction": function_address("sigaction"),
             "old_actions": ctypes.addressof(self._actions.old),
@@ -210,4 +231,4 @@ class HostFaults:
 
     def bind(self, state: CpuState) -> None:
         """The calling thread runs the vCPU of `state`."""
-        _libc.pthread_setspecific(self._key, ctypes.addressof(state))
+        _libc.pthread_setspecific(self.key, ctypes.addressof(state))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from runtime.access_fixups import AccessFixups
 from runtime.code_arena import CodeArena
 from runtime.disk_cache import DiskCache
 from runtime.host_faults import CONSTANTS, FAULT_HANDLER_IR, HostFaults
@@ -39,6 +40,7 @@ class NativeCode:
 
     def __init__(self, *, big_endian: bool, cache: DiskCache, kind: Kind) -> None:
         self.arena: Final = CodeArena(_CAPACITY[kind])
+        self.fixups: Final = AccessFixups(self.arena.capacity)
         self.cache: Final = cache
         self._start_routine = 0
         self._timer_handler = 0

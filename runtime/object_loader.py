@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from runtime.code_arena import CodeArena
+from translator.translation import FIXUPS_SECTION
 
 _SHT_SYMTAB: Final = 2
 _SHT_RELA: Final = 4
@@ -50,6 +51,8 @@ class LoadedObject:
     size: int
     symbols: dict[str, int]
     """Defined symbols: offset in the arena."""
+    fixups: dict[int, int] = field(default_factory=dict)
+    """Accesses that may fault → where to go then: offsets in the arena (`runtime.access_fixups`)."""
 
 
 def load_object(
@@ -85,7 +88,20 @@ def _load(code: bytes, arena: CodeArena, external: Mapping[str, int], precise: b
         arena.free(base, size)
         raise
     arena.write(base, image)
-    return LoadedObject(base, size, defined)
+    return LoadedObject(base, size, defined, _fixups(sections, positions, image, base))
+
+
+def _fixups(
+    sections: list[_Section], positions: dict[int, int], image: bytearray, base: int
+) -> dict[int, int]:
+    """From the section of pairs of i32: distances of an access and its fixup, each from where it is noted."""
+    fixups: dict[int, int] = {}
+    for index, start in positions.items():
+        if sections[index].name == FIXUPS_SECTION:
+            for at in range(start, start + sections[index].size, 8):
+                access, target = struct.unpack_from("<ii", image, at)
+                fixups[base + at + access] = base + at + 4 + target
+    return fixups
 
 
 def _sections(code: bytes) -> list[_Section]:

@@ -36,6 +36,14 @@ class ExceptionCode(IntEnum):
     FPE = 15
 
 
+class FaultAnswer(IntEnum):
+    """What `CpuState.access_fault` says of a host fault, unless it is where to go on."""
+
+    NOT_OURS = 0
+    AGAIN = 1
+    """The access can be done now."""
+
+
 class Stop(IntEnum):
     """Why native code (or the reference engine) returned to its caller; `CpuState.stop`."""
 
@@ -215,7 +223,11 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("tlb_lo0", ctypes.c_uint32 * TLB_SIZE, "EntryLo0 of the even page, with G of the entry"),
     ("tlb_lo1", ctypes.c_uint32 * TLB_SIZE, "EntryLo1 of the odd page, with G of the entry"),
     ("tlb_last", ctypes.c_uint32, "number of the last entry: Config1.MMUSize"),
-    ("tlb_known", ctypes.c_uint64, "bit per entry: the guest knows what it held last"),
+    (
+        "tlb_known",
+        ctypes.c_uint64,
+        "bit per entry: the guest knows what it held last",
+    ),
     (
         "tlb_observed",
         ctypes.c_uint64,
@@ -258,6 +270,16 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
         ctypes.c_uint64,
         "host address of the byte per block of slots: 1 if one may not be empty",
     ),
+    ("windows_base", ctypes.c_uint64, "host address of the first window (translator.system.windows)"),
+    ("window_places", ctypes.c_uint64, "host address of the word per user page: what its window has there"),
+    ("windows_most", ctypes.c_uint64, "so many pages may be in windows"),
+    ("window_wanted", ctypes.c_uint32, "user page that an access through a window has not found; or 0"),
+    ("window_faults", ctypes.c_uint64, "host faults of accesses through windows"),
+    ("window_fills", ctypes.c_uint64, "those after which a page has been mapped in a window"),
+    ("memory_descriptor", ctypes.c_uint32, "file descriptor of the object that machine memory is"),
+    ("access_fault", ctypes.c_uint64, "host address of the routine that is asked about host faults; or 0"),
+    ("fixups", ctypes.c_uint64, "host address of the i32 per two bytes of the arena: how far the fixup is"),
+    ("arena_size", ctypes.c_uint64, "bytes of the code arena, which handlers_base is the address of"),
     ("pmap", ctypes.c_uint64, "host address of the word per physical page (translator.system.views)"),
     ("back_map_heads", ctypes.c_uint64, "host address of the u32 per physical page: its first record, or 0"),
     ("back_map_records", ctypes.c_uint64, "host address of the records {u32 next, u32 slot}"),

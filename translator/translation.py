@@ -11,6 +11,8 @@ PAGES_SYMBOL: Final = "region_pages"
 
 ALTERNATIVES_SYMBOL: Final = "region_alternatives"
 """Of another one: for each entry the offset of the handler that has its turn where they do not."""
+FIXUPS_SECTION = ".fixups"
+"""Of object code: the accesses that may fault, and where to go then (`runtime.access_fixups`)."""
 
 
 @dataclass(frozen=True)

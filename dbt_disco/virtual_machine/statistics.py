@@ -34,6 +34,7 @@ def measure(virtual_machine: VirtualMachine, start_up: float | None = None) -> d
             "second_level_hits": state.second_hits,
             "fills": state.fills,
         },
+        "windows": {"faults": state.window_faults, "fills": state.window_fills},
         "direct_accesses": state.direct_accesses,
         "memory_kib": {
             "of_the_guest": configuration.memory_size // _KIB,
@@ -80,6 +81,8 @@ TITLES: Final = (
     ("TLB refill exceptions", "tlb.refills"),
     ("hits of the second-level TLB", "tlb.second_level_hits"),
     ("translations entered in the tables", "tlb.fills"),
+    ("host faults of accesses through windows", "windows.faults"),
+    ("  after which a page has been mapped", "windows.fills"),
     ("device accesses in native code", "direct_accesses"),
     ("guest memory, KiB", "memory_kib.of_the_guest"),
     ("  touched", "memory_kib.touched"),

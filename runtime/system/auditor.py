@@ -18,7 +18,7 @@ from runtime.system.code_variant import CodeVariant
 from runtime.system.machine_memory import MachineMemory
 from runtime.system.page_routines import EntryList
 from runtime.system.physical_memory import PhysicalMemory
-from runtime.system.translation_tables import TranslationTables
+from runtime.system.translation_tables import TranslationTables, slot_at
 from translator.state import Access, CpuState
 from translator.system.views import (
     ENTRIES_SHIFT,
@@ -28,6 +28,7 @@ from translator.system.views import (
     PMAP_WRITABLE,
     SPACES,
     TABLES,
+    slot_number,
 )
 
 _OFFSET: Final = MACHINE_PAGE_SIZE - 1
@@ -79,6 +80,7 @@ def _disagreements(
         yield from _frozen(machine, tenant.memory)
         if tenant.tables is not None:
             yield from _tables(machine, tenant.memory, tenant.tables)
+            yield from _windows(tenant.memory, tenant.tables)
 
 
 def _pmap(
@@ -223,6 +225,20 @@ def _tables(machine: MachineMemory, memory: PhysicalMemory, tables: TranslationT
         if not any(_leads_to(machine, memory, frame, tell) for frame in frames.get(slot, ())):
             at = [f"{frame:#x}" for frame in frames.get(slot, ())]
             yield f"{name} leads to no physical page that it may lead to (noted for {', '.join(at) or 'none'})"
+
+
+def _windows(memory: PhysicalMemory, tables: TranslationTables) -> Iterator[str]:
+    """The host has in the windows what they are noted to hold, and that is no more than the slots say."""
+    places, mapped = set(tables.windows.places()), set(tables.windows.mapped())
+    for place in places ^ mapped:
+        where = f"window page {place.page:#x} in space {place.space} of {memory.number}"
+        yield f"{where}: " + ("nobody knows that it is there" if place in mapped else "it is not there")
+    for place in places:
+        kinds = (Access.STORE,) if place.is_writable else (Access.LOAD, Access.STORE)
+        numbers = (slot_number(place.space, place.page, kind) for kind in kinds)
+        wanted = place.host - (place.page << MACHINE_PAGE_SHIFT) & _WORD
+        if all(slot_at(tables.state, number) != wanted for number in numbers):
+            yield f"window page {place.page:#x} in space {place.space} of {memory.number}: it has no such slot"
 
 
 @dataclass(frozen=True)

@@ -294,4 +294,7 @@ class InstalledRegions:
             self._free(retired.loaded)
 
     def _free(self, loaded: LoadedObject) -> None:
-        self._variant.native.arena.free(loaded.offset, loaded.size)
+        native = self._variant.native
+        if loaded.fixups:
+            native.fixups.forget(loaded.offset, loaded.size)
+        native.arena.free(loaded.offset, loaded.size)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 from collections.abc import Callable, Iterable, Iterator
 from threading import RLock
 from typing import Final
@@ -21,19 +22,23 @@ from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
 from runtime.flat_array import zeros
 from runtime.host_memory import (
     MAP_ANONYMOUS,
+    MAP_FIXED,
     MAP_NORESERVE,
     MAP_PRIVATE,
+    MAP_SHARED,
+    PROT_NONE,
     PROT_READ,
     PROT_WRITE,
     discard_memory,
     map_memory,
-    prefer_large_pages,
+    remove_memory,
     unmap_memory,
 )
 from runtime.system.access_counts import AccessCounts
 from runtime.system.decoded_pages import DecodedPages
 from runtime.system.page_routines import EntryList, page_routines
 from translator.system.memory_map import (
+    LARGE_PAGE_SIZE,
     LINK_SIZE,
     NODES_MAX,
     PLACE_SHIFT,
@@ -46,6 +51,7 @@ _DIRTY_MAX: Final = 2048
 _RECLAIMED_TOGETHER: Final = 256
 """Pages asked back at once when there is no free one."""
 _LINKS_SIZE: Final = VIRTUAL_MACHINES_MAX + 1 << PLACE_SHIFT + 3
+_RESERVED: Final = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
 _FRAME_MASK: Final = (1 << PLACE_SHIFT) - 1
 
 
@@ -80,9 +86,12 @@ class MachineMemory:
         self.nodes: Final = nodes
         self.pages: Final = node_pages * nodes
         self._size: Final = self.pages << MACHINE_PAGE_SHIFT
-        self.base: Final = _reserve(self._size)
-        """Host address of machine address 0."""
-        prefer_large_pages(self.base, self._size)
+        self.descriptor: Final = _memory_object(self._size)
+        self._reserved: Final = map_memory(0, self._size + LARGE_PAGE_SIZE, PROT_NONE, _RESERVED)
+        self.base: Final = -(-self._reserved // LARGE_PAGE_SIZE) * LARGE_PAGE_SIZE
+        """Host address of machine address 0; a multiple of the host's large pages."""
+        how = MAP_SHARED | MAP_FIXED | MAP_NORESERVE
+        map_memory(self.base, self._size, PROT_READ | PROT_WRITE, how, self.descriptor)
         self.lock: Final = RLock()
         self.decoded: Final = DecodedPages(self.pages, self.lock)
         """The code in them, and what is derived from it."""
@@ -113,7 +122,8 @@ class MachineMemory:
     def close(self) -> None:
         """Give everything back to the host."""
         self.decoded.close()
-        unmap_memory(self.base, self._size)
+        unmap_memory(self._reserved, self._size + LARGE_PAGE_SIZE)
+        os.close(self.descriptor)
         unmap_memory(self._links, _LINKS_SIZE)
 
     # Virtual machines.
@@ -219,7 +229,7 @@ class MachineMemory:
         for node in range(self.nodes):
             pages = sorted(self.dirty_pages(node))
             for first, count in _runs(pages):
-                discard_memory(self.address(first), count << MACHINE_PAGE_SHIFT)
+                remove_memory(self.address(first), count << MACHINE_PAGE_SHIFT)
             self.map.dirty[node] = 0
             for page in pages:
                 self._heads[page] = self.map.clean[node]
@@ -275,9 +285,16 @@ def _ignore(page: int) -> None:
     """Nobody wants to know."""
 
 
+def _memory_object(size: int) -> int:
+    """What machine memory is, so that pages of it can be mapped in windows, too."""
+    descriptor = os.memfd_create("dbt-disco-memory", os.MFD_CLOEXEC)
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
 def _reserve(size: int) -> int:
     """Address space whose memory the host gives, zeroed, as it is used."""
-    return map_memory(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+    return map_memory(0, size, PROT_READ | PROT_WRITE, _RESERVED)
 
 
 def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -90,7 +90,8 @@ class PhysicalMemory:
     def attach(self, state: CpuState) -> None:
         """Translations to the memory are in the tables of this vCPU."""
         self.map.slots, self.map.slot_heads = state.slots_base, state.back_map_heads
-        self.map.slot_records = state.back_map_records
+        self.map.slot_records, self.map.slot_blocks = state.back_map_records, state.slot_blocks
+        self.map.windows, self.map.window_places = state.windows_base, state.window_places
 
     def detach(self) -> None:
         """The vCPU goes, and needs not be told anything any more."""

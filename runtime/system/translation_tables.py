@@ -22,6 +22,7 @@ from runtime.host_memory import (
     remove_memory,
     unmap_memory,
 )
+from runtime.system.windows import Windows
 from translator.state import CpuState
 from translator.system.views import (
     BLOCK_SHIFT,
@@ -48,7 +49,8 @@ _RECORDS: Final = 1 << 20
 class TranslationTables:
     """Tables, back map, and what the state must know of them."""
 
-    def __init__(self, state: CpuState) -> None:
+    def __init__(self, state: CpuState, memory_descriptor: int) -> None:
+        """`memory_descriptor`: see `Windows`."""
         self._size: Final = SLOTS << SLOT_SHIFT
         self._descriptor: Final = os.memfd_create("dbt-disco-tables")
         os.ftruncate(self._descriptor, self._size)
@@ -65,6 +67,7 @@ class TranslationTables:
         state.back_map_heads, state.back_map_records = self._heads, self._records
         state.back_map_used, state.back_map_size = 1, _RECORDS
         self.state: Final = state
+        self.windows: Final = Windows(state, memory_descriptor)
         self.make_views(SPACE_UNMAPPED)
 
     def make_views(self, space: int) -> None:
@@ -99,6 +102,7 @@ class TranslationTables:
         discard_memory(self._records, 8 * _RECORDS)
         discard_memory(self.state.slot_blocks, SLOTS >> BLOCK_SHIFT)
         self.state.back_map_used = 1
+        self.windows.clear()
 
     def is_noted(self, number: int) -> bool:
         """Whether a slot's block is known to have been filled."""
@@ -139,6 +143,7 @@ class TranslationTables:
         unmap_memory(self._heads, 4 * _PHYSICAL_PAGES)
         unmap_memory(self._records, 8 * _RECORDS)
         os.close(self._descriptor)
+        self.windows.close()
 
 
 def slot_at(state: CpuState, number: int) -> int:

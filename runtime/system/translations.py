@@ -328,6 +328,7 @@ class SystemTranslations:
             except (ObjectError, CodeArenaFull) as error:
                 self.failures.append(f"the region at {seed:#x}: {error}")
                 return False
+            self.vcpu.native.fixups.note(loaded.fixups)
             self._enter(translation, loaded, moved)
         self.counts.installed += 1
         self.counts.code_bytes += loaded.size

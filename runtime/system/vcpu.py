@@ -88,7 +88,7 @@ class SystemVcpu:
         self._key: Final = VariantKey(
             big_endian, instruction_clock, use_cache, engine, count_instructions or instruction_clock
         )
-        self.tables: Final = TranslationTables(self.state)
+        self.tables: Final = TranslationTables(self.state, memory.machine.descriptor)
         self.stops: Final[dict[Stop, int]] = dict.fromkeys(Stop, 0)
         """Exits to Python by cause."""
         reset(self.state, model, big_endian=big_endian)
@@ -166,6 +166,8 @@ class SystemVcpu:
         state.clock_gettime = function_address("clock_gettime")
         state.timer_settime = function_address("timer_settime")
         state.start_time = clock_gettime_ns(CLOCK_MONOTONIC)
+        state.access_fault = self.native.arena.base + self.native.handlers["window_fault"]
+        state.fixups, state.arena_size = self.native.fixups.address, self.native.arena.capacity
         state.exact_stores = 1
         state.heat = 1
         state.resume_limit = NO_LIMIT

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.access_fixups import AccessFixups
 from runtime.code_arena import CodeArena, CodeArenaFull
 from runtime.disk_cache import DiskCache
 from runtime.object_loader import ObjectError, load_object
@@ -66,6 +67,37 @@ def test_external_symbols_come_from_objects_loaded_before(arena: CodeArena) -> N
     assert ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(arena.base + second.symbols["go"])(4) == 8
     with pytest.raises(ObjectError, match="undefined symbol double"):
         load_object(compile_ir(text).object_code, arena, {})
+
+
+LOAD_OR_ELSE = r"""
+define i32 @load(ptr %from) nounwind {
+  %value = callbr i32 asm "1: movl $1, $0\0A.pushsection .fixups,\22a\22\0A.long 1b-., ${2:l}-.\0A.popsection",
+    "=r,*m,!i" (ptr elementtype(i32) %from) to label %done [label %fixup]
+done:
+  ret i32 %value
+fixup:
+  ret i32 99
+}
+"""
+
+
+def test_accesses_that_may_fault_have_fixups(arena: CodeArena) -> None:
+    import ctypes
+
+    arena.allocate(1000)
+    loaded = load_object(compile_ir(LOAD_OR_ELSE).object_code, arena, {})
+    ((access, fixup),) = loaded.fixups.items()
+    load = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int))
+    assert load(arena.base + loaded.symbols["load"])(ctypes.c_int(5)) == 5
+    assert load(arena.base + fixup)(ctypes.c_int(5)) == 99
+    fixups = AccessFixups(arena.capacity)
+    fixups.note(loaded.fixups)
+    words = (ctypes.c_int32 * (arena.capacity // 2)).from_address(fixups.address)
+    assert words[access // 2] == fixup - access
+    assert sum(map(bool, words)) == 1
+    fixups.forget(loaded.offset, loaded.size)
+    assert not any(words)
+    fixups.close()
 
 
 def test_damaged_objects_are_refused(arena: CodeArena) -> None:

@@ -44,6 +44,8 @@ class AccessGroup:
     """Whether it has one access only, so that a wider one may become its anchor."""
     host: str | None = None
     """The host address of base + low, once the first access has been checked."""
+    is_aligned: bool = False
+    """Whether the alignment has been checked, in regions with windows."""
 
 
 def access_groups(block: Block) -> dict[int, tuple[AccessGroup, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from translator.system.routine import Routine, argument
+from translator.system.zap import empty_slot, tables_of
 
 
 def aging_ir() -> str:
@@ -25,7 +26,7 @@ def aging_ir() -> str:
         slot = r.load(r.read("back_map_records") + (record.zext(64) << 3) + 4, 32)
         slot_at = r.read("slots_base") + (slot.zext(64) << 3)
         with r.when(r.load(slot_at, 64).ne(0)):
-            r.store(slot_at, r.constant(0, 64))
+            empty_slot(r, slot, tables_of(r))
             count = r.value("so_far", f"load i32, ptr {emptied}", 32) + 1
             r.emit(f"store {count.typed()}, ptr {emptied}")
             with r.when(count.eq(argument(r, "most"))):

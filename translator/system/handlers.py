@@ -43,6 +43,7 @@ from translator.system.table_access import TableAccess
 from translator.system.timer import timer_ir
 from translator.system.tlb import tlb_ir
 from translator.system.translate import translate_ir
+from translator.system.windows import windows_ir
 from translator.system.zap import zap_ir
 
 _ENTRIES_OF_PAGE: Final = 1 << 14
@@ -247,6 +248,7 @@ def system_handlers_ir(big_endian: bool, counts: bool = False) -> str:
         second_level_ir(),
         exceptions_ir(),
         timer_ir(),
+        windows_ir(),
         zap_ir(),
         aging_ir(),
         decoding_ir(),

@@ -22,11 +22,15 @@ from enum import IntFlag
 from typing import Final
 
 NODES_MAX: Final = 16
-VIRTUAL_MACHINES_MAX: Final = 255
+VIRTUAL_MACHINES_MAX: Final = 100
+"""The windows of each take 1 TB of the host's 128 TB of addresses."""
 PLACE_SHIFT: Final = 20
 """Of the virtual machine's number in a place."""
 LINK_SIZE: Final = 8
 """Bytes of a link: {u32 next place, u32 previous place}."""
+
+LARGE_PAGE_SIZE: Final = 1 << 21
+"""Of the host's large pages."""
 
 COUNT_SHIFT: Final = 1
 """Of a page's number in the counts of a node."""
@@ -69,6 +73,9 @@ class PhysicalMap(ctypes.Structure):
         ("slots", ctypes.c_uint64),  # of the vCPU's tables; see `CpuState.slots_base`
         ("slot_heads", ctypes.c_uint64),  # see `CpuState.back_map_heads`; 0: there are no tables
         ("slot_records", ctypes.c_uint64),
+        ("slot_blocks", ctypes.c_uint64),
+        ("windows", ctypes.c_uint64),  # see `CpuState.windows_base`
+        ("window_places", ctypes.c_uint64),
         ("first_place", ctypes.c_uint32),  # number of the virtual machine << PLACE_SHIFT
         ("node", ctypes.c_uint32),  # where its memory is taken from, as long as there is some
         ("mapped", ctypes.c_uint32),  # physical pages that have a machine page

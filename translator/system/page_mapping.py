@@ -12,12 +12,14 @@ from typing import Final
 from translator.ir import UNLIKELY_METADATA, IrValue
 from translator.system.access_counts import access_counts_ir
 from translator.system.heat import heat_ir
-from translator.system.memory_map import PLACE_SHIFT, Option
+from translator.system.host_call import MADV_COLLAPSE, HostCall, host_call
+from translator.system.memory_map import LARGE_PAGE_SIZE, PLACE_SHIFT, Option
 from translator.system.page_routine import PageRoutine
 from translator.system.routine import Routine, argument
 from translator.system.stencil_cuts import forget_runs_ir
 from translator.system.views import PAGE_SHIFT, PMAP_WRITABLE
-from translator.system.zap import empty_slots
+from translator.system.windows import hiding_ir
+from translator.system.zap import Tables, empty_slots
 
 _VECTOR: Final = "<8 x i64>"
 _VECTOR_SIZE: Final = 64
@@ -25,7 +27,16 @@ _VECTOR_SIZE: Final = 64
 
 def page_mapping_ir() -> str:
     """LLVM IR of the module."""
-    functions = [_allocate(), _release(), _link(), _unlink(), _zap(), _allocate_run(), _release_run()]
+    functions = [
+        hiding_ir(),
+        _allocate(),
+        _release(),
+        _link(),
+        _unlink(),
+        _zap(),
+        _allocate_run(),
+        _release_run(),
+    ]
     functions += [
         _touch_run(),
         _map_run(),
@@ -75,9 +86,19 @@ def _allocate() -> str:
             r.store(r.field_at("untouched", node), untouched + 1)
             page = node * r.get("node_pages") + untouched
             r.store(r.of_page("users", page), r.constant(1, 32))
+            _back_with_large_page(r, r.get("machine_base") + (page.zext(64) << PAGE_SHIFT))
             r.give(page + 1)
     r.give(0)
     return r.function("allocate", "i32", "i64 %map, i32 %node, i32 %zeroed")
+
+
+def _back_with_large_page(r: PageRoutine, host: IrValue) -> None:
+    """If a page is the first of a large one, have the host back that as a whole, if it can: that takes a fifth of the
+    time of 512 page faults, and accesses are faster. The host wants some of it to be there.
+    """
+    with r.when((host & LARGE_PAGE_SIZE - 1).eq(0), unlikely=True):
+        r.store(host, r.constant(0, 8))
+        host_call(r, HostCall.MADVISE, host, LARGE_PAGE_SIZE, MADV_COLLAPSE)
 
 
 def _clear(r: PageRoutine, host: IrValue) -> None:
@@ -141,7 +162,8 @@ def _unlink() -> str:
 def _zap() -> str:
     """Empty every slot that leads to a physical page."""
     r = PageRoutine()
-    empty_slots(r, argument(r, "head_at", 64), r.get("slot_records"), r.get("slots"))
+    fields = ("slot_records", "slots", "slot_blocks", "windows", "window_places")
+    empty_slots(r, argument(r, "head_at", 64), Tables(*map(r.get, fields)))
     return r.function("zap", "void", "i64 %vm, i64 %head_at")
 
 

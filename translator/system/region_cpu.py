@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from translator.algebra import SystemCpu
+from translator.decode import Instruction
 from translator.float_ir import FloatChecking
 from translator.float_layout import FloatLayout
 from translator.ir import FunctionBuilder, IrValue
@@ -14,6 +15,7 @@ from translator.state import Access, ExceptionCode
 from translator.system.access_groups import AccessGroup
 from translator.system.register_page import constant_register
 from translator.system.table_access import TableAccess
+from translator.system.windowed_access import WindowedAccess
 
 if TYPE_CHECKING:
     from translator.system.region_ir import SystemRegionEmitter
@@ -30,6 +32,12 @@ class GroupedAccess(TableAccess):
         """The register that the instruction being emitted adds its offset to."""
         self.current: tuple[AccessGroup, int] | None = None
         """Group and offset of the instruction being emitted."""
+
+    def begin(self, instruction: Instruction, current: tuple[AccessGroup, int] | None) -> None:
+        """An instruction is emitted next."""
+        self.reported = None
+        self.current = current
+        self.base = instruction.base if "base" in instruction.encoding.fields else None
 
     def pointer(self, address: IrValue) -> str:
         if self.reported is not None or self.base is None:
@@ -125,8 +133,12 @@ class SystemRegionCpu(RegionCpu):
     ) -> None:
         super().__init__(builder, emitter, layout, big_endian=big_endian, checking=checking, precise=False)
         self._emitter = emitter
-        self.grouped = GroupedAccess(builder, big_endian, emitter)
-        self.access = self.grouped
+        self.tables: GroupedAccess | WindowedAccess
+        if emitter.is_windowed:
+            self.tables = WindowedAccess(builder, big_endian, emitter)
+        else:
+            self.tables = GroupedAccess(builder, big_endian, emitter)
+        self.access = self.tables
         self._usable: set[int] = set()
 
     def start_block(self) -> None:
@@ -134,11 +146,11 @@ class SystemRegionCpu(RegionCpu):
         self._usable = set()
 
     def report_faults_at(self, address: IrValue) -> None:
-        self.grouped.reported = address
+        self.tables.reported = address
 
     def touch(self, address: IrValue) -> None:
         self.before_access()
-        self.grouped.touch(address)
+        self.tables.touch(address)
 
     def before_access(self) -> None:
         self.settle_floats()

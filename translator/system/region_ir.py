@@ -30,6 +30,7 @@ from translator.system.region_cpu import SystemRegionCpu
 from translator.system.remembered_pages import RememberedPages
 from translator.system.stack_frame import STACK_POINTER, StackFrame
 from translator.system.views import KERNEL_ADDRESSES, PAGE_SHIFT, TABLE_SHIFT
+from translator.system.windows import window_lines
 from translator.translation import ALTERNATIVES_SYMBOL, PAGES_SYMBOL
 
 IN_SLOT = 1
@@ -39,6 +40,11 @@ IN_SLOT = 1
 def region_pages(region: Region) -> list[int]:
     """Numbers of the virtual pages that a region's code lies in, as `region_pages` has them."""
     return sorted({pc >> PAGE_SHIFT for pc in region.words()})
+
+
+def is_user_code(region: Region) -> bool:
+    """Whether all of a region is in the user half, where windows are."""
+    return all(pc < KERNEL_ADDRESSES for pc in region.words())
 
 
 def is_movable(region: Region) -> bool:
@@ -64,8 +70,9 @@ class SystemRegionEmitter(RegionEmitter):
 
     def make_cpu(self) -> RegionCpu:
         self.is_movable = is_movable(self.region)
+        self.is_windowed = is_user_code(self.region)
         self.pages = RememberedPages(self.region)
-        self.frame = StackFrame(self.builder, self.region)
+        self.frame = StackFrame(self.builder, self.region, enabled=not self.is_windowed)
         return SystemRegionCpu(
             self.builder,
             self,
@@ -154,7 +161,8 @@ elsewhere:
 
     def prologue(self) -> list[str]:
         first, *rest = super().prologue()
-        return [first, *self.pages.prologue(), *self.frame.slots(), *rest]
+        window = window_lines() if self.is_windowed else []
+        return [first, *window, *self.pages.prologue(), *self.frame.slots(), *rest]
 
     def arguments(self) -> list[str]:
         if not self.is_movable:
@@ -165,7 +173,7 @@ elsewhere:
         super().enter()
         if self.frame.is_used:
             self.cpu.start_block()
-            self.frame.find(self.cpu.gpr[STACK_POINTER], self.cpu.grouped.slot)
+            self.frame.find(self.cpu.gpr[STACK_POINTER], self.cpu.tables.slot)
 
     # Addresses of code.
 
@@ -189,16 +197,14 @@ elsewhere:
         super().emit_block(block)
 
     def emit_instruction(self, pc: int, instruction: Any) -> None:
-        self.cpu.grouped.current = self.groups.get(pc)
-        self.cpu.grouped.reported = None
-        self.cpu.grouped.base = instruction.base if "base" in instruction.encoding.fields else None
+        self.cpu.tables.begin(instruction, self.groups.get(pc))
         self.cpu.instruction_address = pc
         if needs_coprocessor_1(instruction.encoding):
             self.cpu.require_coprocessor(1)
         super().emit_instruction(pc, instruction)
         if self.frame.is_used and STACK_POINTER in written_registers(instruction):
             self.cpu.settle_floats()
-            self.frame.follow(instruction, self.cpu.gpr[STACK_POINTER], self.cpu.grouped.slot)
+            self.frame.follow(instruction, self.cpu.gpr[STACK_POINTER], self.cpu.tables.slot)
 
     # Leaving.
 

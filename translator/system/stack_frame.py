@@ -33,13 +33,15 @@ SlotOf = Callable[[IrValue, Access], IrValue]
 class StackFrame:
     """The stack slot `%frame` for the host address of the stack pointer, or 0."""
 
-    def __init__(self, builder: FunctionBuilder, region: Region) -> None:
+    def __init__(self, builder: FunctionBuilder, region: Region, *, enabled: bool = True) -> None:
+        """If not `enabled`, nothing is accessed through it."""
         self._builder = builder
         ends = [
             instruction.offset + size
             for block in region.blocks.values()
             for _, instruction in block.instructions()
-            if (size := ACCESS_SIZE.get(instruction.mnemonic))
+            if enabled
+            and (size := ACCESS_SIZE.get(instruction.mnemonic))
             and instruction.base == STACK_POINTER
             and instruction.offset >= 0
             and instruction.offset % size == 0

@@ -27,6 +27,7 @@ from translator.system.views import (
     SPACES,
     TABLES,
 )
+from translator.system.windows import BLOCK_FILLED, map_if_wanted
 
 FILLED: Final = 0
 EXCEPTION: Final = 1
@@ -184,10 +185,13 @@ def _fill() -> str:
         r.write("stop", Stop.BACK_MAP_FULL)
         r.give(STOP)
     r.store(r.read("slots_base") + (slot.zext(64) << 3), contents)
-    r.store(r.read("slot_blocks") + slot.shift_right(BLOCK_SHIFT).zext(64), r.constant(1, 8))
+    block_at = r.read("slot_blocks") + slot.shift_right(BLOCK_SHIFT).zext(64)
+    r.store(block_at, r.load(block_at, 8) | BLOCK_FILLED)
     r.increment("fills")
     with r.when(r.read("access_counts").ne(0)):
         r.call_for_effect("count_access", machine_page, is_store.zext(32))
+    with r.when(r.read("window_wanted").ne(0) & (address.lt_signed(0) ^ 1) & (is_fetch ^ 1), unlikely=True):
+        map_if_wanted(r, current_space(r), address, contents, kind)
     r.give(FILLED)
     return r.function("fill", "i32", ", i32 %address, i32 %physical, i32 %kind")
 

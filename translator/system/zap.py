@@ -6,25 +6,46 @@ makes the host allocate it, and all tables together are 3 GB.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from translator.ir import IrValue
 from translator.system.routine import Routine, argument
 from translator.system.views import BLOCK_SHIFT, HALF_SHIFT, SLOT_SHIFT, SPACES, TABLES, half_slots
+from translator.system.windows import BLOCK_IN_WINDOW, hide_in_window, hiding_ir
 
 
 def zap_ir() -> str:
     """LLVM IR of the module's functions."""
-    return "\n".join([_zap_physical_page(), _zap_kernel_segments(), _zap_slots(), _zap_blocks()])
+    parts = [hiding_ir(), _zap_physical_page(), _zap_kernel_segments(), _zap_slots(), _zap_blocks()]
+    return "\n".join(parts)
 
 
 def _zap_physical_page() -> str:
     """Empty every slot that leads to physical page `frame`."""
     r = Routine()
     head_at = r.read("back_map_heads") + (argument(r, "frame").zext(64) << 2)
-    empty_slots(r, head_at, r.read("back_map_records"), r.read("slots_base"))
+    empty_slots(r, head_at, tables_of(r))
     return r.function("zap_physical_page", "void", ", i32 %frame")
 
 
-def empty_slots(r: Routine, head_at: IrValue, records: IrValue, slots: IrValue) -> None:
+@dataclass
+class Tables:
+    """Host addresses of what `CpuState` and `PhysicalMap` know of a vCPU's tables."""
+
+    records: IrValue
+    slots: IrValue
+    blocks: IrValue
+    windows: IrValue
+    places: IrValue
+
+
+def tables_of(r: Routine) -> Tables:
+    """Those of the routine's vCPU."""
+    fields = ("back_map_records", "slots_base", "slot_blocks", "windows_base", "window_places")
+    return Tables(*map(r.read, fields))
+
+
+def empty_slots(r: Routine, head_at: IrValue, tables: Tables) -> None:
     """The body of a function: empty the slots of a physical page, whose records of the back map are given up.
 
     `head_at` is the host address of the number of its first record.
@@ -32,18 +53,27 @@ def empty_slots(r: Routine, head_at: IrValue, records: IrValue, slots: IrValue) 
     head = r.load(head_at, 32)
     r.emit("br label %look")
     r.block("look")
-    r.emit(f"%number = phi i32 [ {head.name}, %0 ], [ %number.next, %empty ]")
+    r.emit(f"%number = phi i32 [ {head.name}, %0 ], [ %number.next, %following ]")
     number = IrValue(r, "%number", 32)
     r.branch_if(number.eq(0), "done", "empty")
     r.block("empty")
-    record_at = records + (number.zext(64) << 3)
-    slot = r.load(record_at + 4, 32)
-    r.store(slots + (slot.zext(64) << 3), r.constant(0, 64))
+    record_at = tables.records + (number.zext(64) << 3)
+    empty_slot(r, r.load(record_at + 4, 32), tables)
     r.emit(f"%number.next = load i32, ptr {r.pointer(record_at)}")
+    r.emit("br label %following")
+    r.block("following")
     r.emit("br label %look")
     r.block("done")
     r.store(head_at, r.constant(0, 32))
     r.finish()
+
+
+def empty_slot(r: Routine, slot: IrValue, tables: Tables) -> None:
+    """Empty one slot, and take the page out of its window."""
+    r.store(tables.slots + (slot.zext(64) << SLOT_SHIFT), r.constant(0, 64))
+    block = r.load(tables.blocks + slot.shift_right(BLOCK_SHIFT).zext(64), 8)
+    with r.when((block & BLOCK_IN_WINDOW).ne(0), unlikely=True):
+        hide_in_window(r, slot, r.constant(1, 32), tables.windows, tables.places)
 
 
 def _zap_kernel_segments() -> str:
@@ -69,10 +99,12 @@ def _zap_slots() -> str:
     with r.when(block.ne(last_block)):
         r.call_for_effect("zap_blocks", block, last_block - block + 1)
         r.finish()
-    with r.when(r.load(_is_filled_at(r, block), 8).ne(0)):
+    known = r.load(_block_at(r, block), 8)
+    with r.when(known.ne(0)):
         start = r.read("slots_base") + (first.zext(64) << SLOT_SHIFT)
         with r.repeat(pages.shift_right(1)) as pair:
             r.emit(f"store i128 0, ptr {r.pointer(start + (pair.zext(64) << 4))}, align 8")
+        _empty_windows(r, known, first, pages)
     r.finish()
     return r.function("zap_slots", "void", ", i32 %first, i32 %pages")
 
@@ -83,15 +115,24 @@ def _zap_blocks() -> str:
     first, count = argument(r, "first"), argument(r, "count")
     with r.repeat(count) as turn:
         block = first + turn
-        is_filled_at = _is_filled_at(r, block)
-        with r.when(r.load(is_filled_at, 8).ne(0), unlikely=True):
-            r.store(is_filled_at, r.constant(0, 8))
+        block_at = _block_at(r, block)
+        known = r.load(block_at, 8)
+        with r.when(known.ne(0), unlikely=True):
+            r.store(block_at, r.constant(0, 8))
             start = r.read("slots_base") + (block.zext(64) << BLOCK_SHIFT + SLOT_SHIFT)
             with r.repeat(1 << BLOCK_SHIFT) as slot:
                 r.store(start + (slot.zext(64) << SLOT_SHIFT), r.constant(0, 64))
+            _empty_windows(r, known, block << BLOCK_SHIFT, r.constant(1 << BLOCK_SHIFT, 32))
     r.finish()
     return r.function("zap_blocks", "void", ", i32 %first, i32 %count")
 
 
-def _is_filled_at(r: Routine, block: IrValue) -> IrValue:
+def _empty_windows(r: Routine, known: IrValue, first: IrValue, count: IrValue) -> None:
+    """The same for the windows' pages, if some of the block may be there."""
+    with r.when((known & BLOCK_IN_WINDOW).ne(0), unlikely=True):
+        tables = tables_of(r)
+        hide_in_window(r, first, count, tables.windows, tables.places)
+
+
+def _block_at(r: Routine, block: IrValue) -> IrValue:
     return r.read("slot_blocks") + block.zext(64)

@@ -16,8 +16,8 @@ IMAGES = sorted(path.stem for path in (GUESTS / "system").glob("*.[cS]"))
 MACHINES = ("qemu", "interpreter", "auto", "translator")
 """QEMU and engines of ours, by name. The translator follows the host's clock, the others count instructions."""
 
-TRANSLATED_QUICKLY = ("hot_loops", "self_modifying", "stores_to_code", "tlb_own_page")
-"""Images that the translator runs by default: those about code in regions and their pages. The rest is slow."""
+TRANSLATED_QUICKLY = ("hot_loops", "self_modifying", "stores_to_code", "tlb_own_page", "user_loops")
+"""Images that the translator runs by default: those about regions, their pages and windows. The rest is slow."""
 
 NOT_ON_QEMU = {
     "boot_memory": "QEMU's Malta has a ROM there",

@@ -1,0 +1,39 @@
+"""System calls of the host, made by native code itself."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from translator.ir import IrValue
+from translator.system.routine import Routine
+
+
+class HostCall(IntEnum):
+    """Numbers of x86-64 Linux."""
+
+    MMAP = 9
+    MPROTECT = 10
+    MADVISE = 28
+
+
+PROT_NONE: Final = 0
+PROT_READ: Final = 1
+PROT_READ_WRITE: Final = 3
+MAP_SHARED_FIXED_POPULATE: Final = 0x8011
+MAP_NOTHING: Final = 0x4032
+"""MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE."""
+MADV_DONTNEED: Final = 4
+MADV_COLLAPSE: Final = 25
+
+_REGISTERS: Final = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
+
+
+def host_call(r: Routine, call: HostCall, *arguments: IrValue | int) -> IrValue:
+    """Make a call; its result, 64 bits: what it gives, or an error number less than 0."""
+    registers = _REGISTERS[: len(arguments)]
+    taken = "".join(f",{{{register}}}" for register in registers)
+    typed = [f"i64 {argument if isinstance(argument, int) else argument.name}" for argument in arguments]
+    constraints = f"={{rax}},{{rax}}{taken},~{{rcx}},~{{r11}},~{{memory}}"
+    operands = ", ".join([f"i64 {int(call)}", *typed])
+    return r.value("result", f'call i64 asm sideeffect "syscall", "{constraints}"({operands})', 64)
