@@ -174,6 +174,15 @@
 	cfc1	$s0, $31
 	expect_equal $s0, 0x1004
 
+	/* Writing BadVAddr changes nothing, and what an exception leaves there behind it stays. */
+	li	$t0, KSEG0 + FRAME + 2
+	attempt
+	b	1f
+	 nop
+1:	mtc0	$zero, C0_BADVADDR
+2:	ll	$t2, 0($t0)
+	expect_exception EXC_ADEL, at=2b, bad=KSEG0 + FRAME + 2
+
 	end_cases
 
 add_one:

@@ -92,10 +92,12 @@ def read_register(cpu: SystemCpu, register: Cp0Register) -> Any:
 
 def write_register(cpu: SystemCpu, register: Cp0Register, value: Any) -> None:
     """What mtc0 does with 32 bits."""
+    write = _WRITE.get(register.name)
+    if write is None and not register.writable:
+        return  # a region would keep what it is now, and store that over what an exception leaves there
     value = value & register.writable
     if register.name != "count":
         value = value | cpu.read(register.field) & ~register.writable
-    write = _WRITE.get(register.name)
     if write:
         write(cpu, value)
     else:
