@@ -7,17 +7,40 @@ import mmap
 import os
 from typing import Final
 
-PROT_NONE: Final = 0
-PROT_READ: Final = 1
-PROT_WRITE: Final = 2
-PROT_EXEC: Final = 4
-MAP_SHARED: Final = 0x01
-MAP_PRIVATE: Final = 0x02
-MAP_FIXED: Final = 0x10
-MAP_ANONYMOUS: Final = 0x20
-MAP_NORESERVE: Final = 0x4000
+from translator.host_memory_flags import (
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_NORESERVE,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    PROT_EXEC,
+    PROT_NONE,
+    PROT_READ,
+    PROT_WRITE,
+)
+
 MREMAP_MAYMOVE: Final = 1
 MREMAP_FIXED: Final = 2
+
+__all__ = [
+    "MAP_ANONYMOUS",
+    "MAP_FIXED",
+    "MAP_NORESERVE",
+    "MAP_PRIVATE",
+    "MAP_SHARED",
+    "MREMAP_FIXED",
+    "MREMAP_MAYMOVE",
+    "PROT_EXEC",
+    "PROT_NONE",
+    "PROT_READ",
+    "PROT_WRITE",
+    "discard_memory",
+    "map_memory",
+    "move_memory",
+    "protect_memory",
+    "remove_memory",
+    "unmap_memory",
+]
 
 _MAP_FAILED: Final = ctypes.c_void_p(-1).value
 
@@ -65,11 +88,6 @@ def discard_memory(address: int, length: int) -> None:
     """Give private anonymous pages back: they read as zeros from now on. `OSError` when the kernel refuses."""
     if _madvise(address, length, mmap.MADV_DONTNEED):
         raise _error("madvise")
-
-
-def prefer_large_pages(address: int, length: int) -> None:
-    """A hint: have the host back the range with large pages, so that it takes fewer page faults and TLB entries."""
-    _madvise(address, length, mmap.MADV_HUGEPAGE)
 
 
 def remove_memory(address: int, length: int) -> None:

@@ -6,10 +6,9 @@ import ctypes
 import mmap
 import zlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from runtime.access_fixups import AccessFixups
 from runtime.code_arena import CodeArena
 from runtime.disk_cache import DiskCache
 from runtime.host_faults import CONSTANTS, FAULT_HANDLER_IR, HostFaults
@@ -17,6 +16,7 @@ from runtime.object_loader import LoadedObject, ObjectError, load_object
 from translator.state import CpuState
 
 if TYPE_CHECKING:
+    from runtime.access_fixups import AccessFixups
     from runtime.system.stencil_pool import StencilArea
     from runtime.worker_process import WorkerProcess
 
@@ -40,7 +40,6 @@ class NativeCode:
 
     def __init__(self, *, big_endian: bool, cache: DiskCache, kind: Kind) -> None:
         self.arena: Final = CodeArena(_CAPACITY[kind])
-        self.fixups: Final = AccessFixups(self.arena.capacity)
         self.cache: Final = cache
         self._start_routine = 0
         self._timer_handler = 0
@@ -75,6 +74,13 @@ class NativeCode:
         offset = block + -block % mmap.PAGESIZE
         self.tier_0_end = offset + AREA_SIZE
         self.stencils = StencilArea(self, offset, big_endian=big_endian, counts=counts)
+
+    @cached_property
+    def fixups(self) -> AccessFixups:
+        """Of the arena's code."""
+        from runtime.access_fixups import AccessFixups  # late: programs need none
+
+        return AccessFixups(self.arena.capacity)
 
     def attach(self, state: CpuState) -> None:
         """Catch the host faults of the calling thread for the vCPU of `state`."""

@@ -268,7 +268,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     (
         "slot_blocks",
         ctypes.c_uint64,
-        "host address of the byte per block of slots: 1 if one may not be empty",
+        "host address of the byte per block of slots (translator.system.views)",
     ),
     ("windows_base", ctypes.c_uint64, "host address of the first window (translator.system.windows)"),
     ("window_places", ctypes.c_uint64, "host address of the word per user page: what its window has there"),

@@ -22,9 +22,8 @@ from runtime.host_memory import (
     unmap_memory,
 )
 from translator.state import Access, CpuState
-from translator.system.views import BLOCK_SHIFT, HALF_SHIFT, SLOTS, TABLES
+from translator.system.views import BLOCK_IN_WINDOW, BLOCK_SHIFT, HALF_SHIFT, SLOTS, TABLES
 from translator.system.windows import (
-    BLOCK_IN_WINDOW,
     COUNT_SIZE,
     GUARD_SIZE,
     HIDDEN,

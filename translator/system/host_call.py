@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
+from translator.host_memory_flags import MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE
 from translator.ir import IrValue
 from translator.system.routine import Routine
 
@@ -17,12 +18,8 @@ class HostCall(IntEnum):
     MADVISE = 28
 
 
-PROT_NONE: Final = 0
-PROT_READ: Final = 1
-PROT_READ_WRITE: Final = 3
-MAP_SHARED_FIXED_POPULATE: Final = 0x8011
-MAP_NOTHING: Final = 0x4032
-"""MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE."""
+MAP_NOTHING: Final = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED
+"""Instead of whatever is there."""
 MADV_DONTNEED: Final = 4
 MADV_COLLAPSE: Final = 25
 

@@ -53,7 +53,7 @@ def is_movable(region: Region) -> bool:
     What the kernel runs stays where it is.
     """
     instructions = (item for block in region.blocks.values() for item in block.instructions())
-    return all(pc < KERNEL_ADDRESSES and i.flow is not Flow.JUMP for pc, i in instructions)
+    return is_user_code(region) and all(i.flow is not Flow.JUMP for _, i in instructions)
 
 
 class SystemRegionEmitter(RegionEmitter):

@@ -15,6 +15,7 @@ from translator.state import Access, ExceptionCode, Stop
 from translator.system.access_counts import count_access_ir
 from translator.system.routine import Routine, argument
 from translator.system.views import (
+    BLOCK_FILLED,
     BLOCK_SHIFT,
     ENTRIES_SHIFT,
     HALF_SHIFT,
@@ -27,7 +28,7 @@ from translator.system.views import (
     SPACES,
     TABLES,
 )
-from translator.system.windows import BLOCK_FILLED, map_if_wanted
+from translator.system.windows import map_if_wanted
 
 FILLED: Final = 0
 EXCEPTION: Final = 1

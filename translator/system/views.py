@@ -50,7 +50,11 @@ def slot_number(space: int, virtual_page: int, table: int) -> int:
 SLOTS: Final = half_slots(SPACES + 1)
 
 BLOCK_SHIFT: Final = 9
-"""Slots of a *block*, a page of host memory: a byte tells of each whether it has been filled since it was emptied."""
+"""Slots of a *block*, a page of host memory, of each of which a byte tells:"""
+BLOCK_FILLED: Final = 1
+"""Some slots have been filled since it was emptied."""
+BLOCK_IN_WINDOW: Final = 2
+"""Some of the pages may be in a window (`windows.py`)."""
 
 # A word of pmap: the host address of the machine page, and in its low bits:
 PMAP_WRITABLE: Final = 1

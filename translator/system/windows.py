@@ -14,20 +14,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from translator.ir import IrValue
-from translator.state import OFFSET, Access, FaultAnswer
-from translator.system.host_call import (
-    MADV_DONTNEED,
-    MAP_NOTHING,
-    MAP_SHARED_FIXED_POPULATE,
+from translator.host_memory_flags import (
+    MAP_FIXED,
+    MAP_POPULATE,
+    MAP_SHARED,
     PROT_NONE,
     PROT_READ,
-    PROT_READ_WRITE,
-    HostCall,
-    host_call,
+    PROT_WRITE,
 )
+from translator.ir import IrValue
+from translator.state import OFFSET, Access, FaultAnswer
+from translator.system.host_call import MADV_DONTNEED, MAP_NOTHING, HostCall, host_call
 from translator.system.routine import Routine, argument
 from translator.system.views import (
+    BLOCK_IN_WINDOW,
     BLOCK_SHIFT,
     HALF_SHIFT,
     PAGE_SHIFT,
@@ -50,11 +50,6 @@ are not 0 stands in front."""
 COUNT_SIZE: Final = 8
 HIDDEN: Final = 4
 """The place is protected from every access. Mostly the same page comes back: that takes a third of mapping it anew."""
-
-BLOCK_FILLED: Final = 1
-"""A byte per block of slots: one of them may not be empty …"""
-BLOCK_IN_WINDOW: Final = 2
-"""… and some of the pages may be in a window."""
 
 
 def windows_ir() -> str:
@@ -140,7 +135,7 @@ def _map_in_window() -> str:
     r = Routine()
     space, page, store_slot = argument(r, "space", 64), argument(r, "page"), argument(r, "store_slot", 64)
     slot = argument(r, "is_store").ne(0).select(store_slot, argument(r, "load_slot", 64))
-    protection = store_slot.eq(slot).select(r.constant(PROT_READ_WRITE, 64), r.constant(PROT_READ, 64))
+    protection = store_slot.eq(slot).select(r.constant(PROT_READ | PROT_WRITE, 64), r.constant(PROT_READ, 64))
     address = page.zext(64) << PAGE_SHIFT
     place_at = _place_at(r.read("window_places"), space, page.zext(64))
     at = r.read("windows_base") + space * WINDOW_DISTANCE + address
@@ -158,7 +153,7 @@ def _map_in_window() -> str:
         windows, places = r.read("windows_base"), r.read("window_places")
         r.emit(f"call void @drop_windows({windows.typed()}, {places.typed()})")
     descriptor, offset = r.read("memory_descriptor").zext(64), host - r.read("machine_base")
-    how = MAP_SHARED_FIXED_POPULATE
+    how = MAP_SHARED | MAP_FIXED | MAP_POPULATE
     result = host_call(r, HostCall.MMAP, at, 1 << PAGE_SHIFT, protection, how, descriptor, offset)
     with r.when(result.ne(at), unlikely=True):
         r.give(0)

@@ -10,8 +10,16 @@ from dataclasses import dataclass
 
 from translator.ir import IrValue
 from translator.system.routine import Routine, argument
-from translator.system.views import BLOCK_SHIFT, HALF_SHIFT, SLOT_SHIFT, SPACES, TABLES, half_slots
-from translator.system.windows import BLOCK_IN_WINDOW, hide_in_window, hiding_ir
+from translator.system.views import (
+    BLOCK_IN_WINDOW,
+    BLOCK_SHIFT,
+    HALF_SHIFT,
+    SLOT_SHIFT,
+    SPACES,
+    TABLES,
+    half_slots,
+)
+from translator.system.windows import hide_in_window, hiding_ir
 
 
 def zap_ir() -> str:
