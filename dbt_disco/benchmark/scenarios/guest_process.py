@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 1 << 16
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_OWN_OBJECTS: Final = "/memfd:dbt-disco-"
+"""How the paths begin of memory that our processes map in several places."""
 _PATIENCE: Final = 10
 """Seconds that a process may take to end when it has closed its output."""
 
@@ -108,10 +110,16 @@ class GuestProcess:
                     yield process
 
     def private_memory(self) -> int:
-        """Bytes of memory that the process has for itself (USS), without those it has started."""
+        """Bytes of memory that the process has for itself, without those it has started: USS, and what we map more than
+        once, which the host's kernel takes to be shared, counted once.
+        """
         import psutil
 
-        return int(psutil.Process(self._process.pid).memory_full_info().uss)
+        private = 0
+        for mapping in psutil.Process(self._process.pid).memory_maps(grouped=False):
+            is_ours = mapping.path.startswith(_OWN_OBJECTS)
+            private += mapping.pss if is_ours else mapping.private_clean + mapping.private_dirty
+        return private
 
     def errors(self) -> str:
         """What has been written to standard error."""
