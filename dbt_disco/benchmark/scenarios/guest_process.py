@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 1 << 16
 _PR_SET_CHILD_SUBREAPER: Final = 36
-_OWN_OBJECTS: Final = "/memfd:dbt-disco-"
-"""How the paths begin of memory that our processes map in several places."""
+_MACHINE_MEMORY: Final = "/memfd:dbt-disco-memory"
+"""How the paths of its mappings begin."""
 _PATIENCE: Final = 10
 """Seconds that a process may take to end when it has closed its output."""
 
@@ -110,15 +110,17 @@ class GuestProcess:
                     yield process
 
     def private_memory(self) -> int:
-        """Bytes of memory that the process has for itself, without those it has started: USS, and what we map more than
-        once, which the host's kernel takes to be shared, counted once.
+        """Bytes of memory that the process has for itself (USS), without those it has started. Machine memory that
+        windows show a second time, so that the host's kernel takes it to be shared, counts once.
         """
         import psutil
 
         private = 0
         for mapping in psutil.Process(self._process.pid).memory_maps(grouped=False):
-            is_ours = mapping.path.startswith(_OWN_OBJECTS)
-            private += mapping.pss if is_ours else mapping.private_clean + mapping.private_dirty
+            if mapping.path.startswith(_MACHINE_MEMORY):
+                private += mapping.pss
+            else:
+                private += mapping.private_clean + mapping.private_dirty
         return private
 
     def errors(self) -> str:
