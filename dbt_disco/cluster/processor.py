@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 GRANULARITY: Final = 1_000_000
 """Nanoseconds that a task has at least before one that has become ready preempts it."""
-_SLACK: Final = 500_000
-"""Nanoseconds that a processor that has nothing to do sleeps longer if several tasks idle on it: it then finds more of
-them due at once, and each one's tick costs less."""
 _FAULT_SIGNALS: Final = frozenset((signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL))
 
 
@@ -133,7 +130,7 @@ class Processor:
     def _serve(self) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals() - TIMER_SIGNALS - _FAULT_SIGNALS)
         timer = self._timer = PreemptionTimer(system_native_code(big_endian=False))
-        self._loop = IdleLoop(self._alarm, timer=timer, slack=_SLACK)
+        self._loop = IdleLoop(self._alarm, timer=timer)
         self._clock = pthread_getcpuclockid(threading.get_ident())
         self._is_ready.set()
         task: Task | None = None

@@ -8,12 +8,14 @@ import signal
 from collections.abc import Callable
 from functools import cache
 from itertools import count
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.host_faults import function_address
 from runtime.native_code import load_or_compile, system_native_code
 from runtime.system import host_timer, preemption_timer
 from translator.system.idle_loop import (
+    LATENESS_SHIFT,
     OWNER_SHIFT,
     SPACE_SHIFT,
     STILL_WAITS,
@@ -101,6 +103,7 @@ class IdleVcpu:
         """See `IdleLoop.lend`."""
         self._vcpu.phase |= 1  # it may be entered, and left, at any time
         self._record.deadline = deadline
+        self._record.latest = deadline + (deadline - monotonic_ns() >> LATENESS_SHIFT)
         self._record.left = STILL_WAITS
         self._record.claim = owner
 
@@ -136,12 +139,10 @@ class IdleLoop:
         descriptor: int,
         *,
         timer: PreemptionTimer,
-        slack: int = 0,
     ) -> None:
         """It returns when `descriptor` is readable.
 
-        Several deadlines within `slack` nanoseconds may be waited for together. A vCPU that runs longer than PATIENCE
-        is asked to stop by `timer`, the thread's, before twice that has passed.
+        A vCPU that runs longer than PATIENCE is asked to stop by `timer`, the thread's, before twice that has passed.
         """
         self._polled: Final = _PollDescriptor(descriptor, select.POLLIN)
         blocked = {*signal.pthread_sigmask(signal.SIG_BLOCK, ()), *TIMER_SIGNALS}
@@ -150,7 +151,6 @@ class IdleLoop:
         self._owner: Final = next(_numbers) << OWNER_SHIFT
         self._record: Final = LoopRecord(
             owner=self._owner,
-            slack=slack,
             running_at=timer.running_at,
             preemption_timer=timer.id,
             patience=PATIENCE,

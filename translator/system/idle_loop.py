@@ -41,6 +41,9 @@ TAKEN: Final = 2
 OWNER_SHIFT: Final = 2
 FOR_EVER: Final = (1 << 63) - 1
 """A deadline that never comes."""
+LATENESS_SHIFT: Final = 2
+"""A vCPU that has waited for its deadline for so long may wait a fourth of that longer for others' deadlines: each time
+that the host wakes up costs as much as half a tick, and ticks cost less one after the other."""
 STILL_WAITS: Final = 2
 """In `VcpuRecord.left`: beside the two results of `enter`, that it stands at its `wait`."""
 
@@ -70,6 +73,7 @@ class VcpuRecord(ctypes.Structure):
         ("update_timer", ctypes.c_uint64),
         ("fault_key", ctypes.c_uint64),  # thread-specific data where host faults find the state
         ("deadline", ctypes.c_int64),  # when Compare matches
+        ("latest", ctypes.c_int64),  # so late is soon enough, if others are due until then
         ("time", ctypes.c_uint64),  # nanoseconds of processor time that loops have spent on it
         ("ticks", ctypes.c_uint64),  # how often they have run it
         ("claim", ctypes.c_uint32),
@@ -88,9 +92,8 @@ class LoopRecord(ctypes.Structure):
         ("count", ctypes.c_uint32),
         ("owner", ctypes.c_uint32),  # the claim of what is idle here
         ("wanted", ctypes.c_uint32),  # 1: return as soon as nothing runs
-        ("live", ctypes.c_uint32),  # `first`: how many are idle here
-        ("first", ctypes.c_int64),  # `first`: deadline of the first of them
-        ("slack", ctypes.c_int64),  # so much later is soon enough, if there are several
+        ("first", ctypes.c_int64),  # `first`: deadline of the first of those that are idle here
+        ("until", ctypes.c_int64),  # `first`: to sleep so long finds more of them due, and none too late
         ("slept", ctypes.c_uint64),  # nanoseconds that have been slept
         ("time", ctypes.c_uint64),  # of processor time that has been spent on vCPUs
         ("clock", ctypes.c_uint64),  # the thread's processor time when that was looked at last
@@ -116,12 +119,17 @@ def idle_loop_ir() -> str:
 class _LoopRoutine(Routine):
     """A routine with the parameters `loop` and mostly `vcpu`, host addresses of the records; %state is the vCPU's."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.vcpu = argument(self, "vcpu", 64)
+
     def at(self, field: str, index: int = 0) -> IrValue:
         """Host address of a field; `vcpu.…` and `loop.…`."""
         record, _, name = field.partition(".")
         structure = VcpuRecord if record == "vcpu" else LoopRecord
         offset: int = getattr(structure, name).offset
-        return argument(self, record, 64) + (offset + 8 * index)
+        start = self.vcpu if record == "vcpu" else argument(self, record, 64)
+        return start + (offset + 8 * index)
 
     def get(self, field: str) -> IrValue:
         record, _, name = field.partition(".")
@@ -196,23 +204,38 @@ def _take() -> str:
 
 
 def _first() -> str:
-    """i64 first(loop): the record of the vCPU that is due first, 0 if none is idle here; `first` is when."""
+    """i64 first(loop): the record of the vCPU that is due first, 0 if none is idle here; `first` is when, and `until`
+    the last of the deadlines before the first of those that are the latest.
+    """
     r = _LoopRoutine()
-    r.emit("%best = alloca i64")
-    r.emit("store i64 0, ptr %best")
+    for name, start in (("best", 0), ("latest", FOR_EVER)):
+        r.emit(f"%{name} = alloca i64")
+        r.emit(f"store i64 {start}, ptr %{name}")
     r.put("loop.first", r.constant(FOR_EVER, 64))
-    r.put("loop.live", r.constant(0, 32))
-    count = r.get("loop.count")
-    with r.when(count.ne(0)), r.repeat(count) as place:
-        r.emit(f"%vcpu = add i64 0, {r.load(r.get('loop.vcpus') + (place.zext(64) << 3), 64).name}")
-        with r.when(r.get_atomic(r.at("vcpu.claim")).eq(r.get("loop.owner"))):
-            r.put("loop.live", r.get("loop.live") + 1)
-            deadline = r.get("vcpu.deadline")
-            with r.when(deadline.lt_signed(r.get("loop.first"))):
-                r.put("loop.first", deadline)
-                r.emit("store i64 %vcpu, ptr %best")
+    r.put("loop.until", r.constant(0, 64))
+    with _each_idle(r) as vcpu:
+        deadline, latest = r.get("vcpu.deadline"), r.get("vcpu.latest")
+        with r.when(deadline.lt_signed(r.get("loop.first"))):
+            r.put("loop.first", deadline)
+            r.emit(f"store {vcpu.typed()}, ptr %best")
+        with r.when(latest.lt_signed(r.value("latest.yet", "load i64, ptr %latest", 64))):
+            r.emit(f"store {latest.typed()}, ptr %latest")
+    with _each_idle(r):
+        deadline, latest = r.get("vcpu.deadline"), r.value("latest", "load i64, ptr %latest", 64)
+        with r.when(r.get("loop.until").lt_signed(deadline) & deadline.le_signed(latest)):
+            r.put("loop.until", deadline)
     r.give(r.value("best", "load i64, ptr %best", 64))
     return r.define("first", "i64", "i64 %loop")
+
+
+@contextmanager
+def _each_idle(r: _LoopRoutine) -> Iterator[IrValue]:
+    """Code for the record of each vCPU that is idle here."""
+    count = r.get("loop.count")
+    with r.when(count.ne(0)), r.repeat(count) as place:
+        r.vcpu = r.load(r.get("loop.vcpus") + (place.zext(64) << 3), 64)
+        with r.when(r.get_atomic(r.at("vcpu.claim")).eq(r.get("loop.owner"))):
+            yield r.vcpu
 
 
 def _tick() -> str:
@@ -236,7 +259,11 @@ def _tick() -> str:
                 r.give(1)
         r.put("vcpu.left", r.constant(STILL_WAITS, 32))
         ticks = r.read("compare_ticks")
-        r.put("vcpu.deadline", (ticks * 25 + 3).shift_right(2) + r.read("start_time"))
+        deadline = (ticks * 25 + 3).shift_right(2) + r.read("start_time")
+        r.put("vcpu.deadline", deadline)
+        r.put(
+            "vcpu.latest", deadline + (deadline - r.now(_CLOCK_MONOTONIC)).shift_right_signed(LATENESS_SHIFT)
+        )
     r.publish_running(r.constant(0, 64))
     with r.when(r.exchange(claim_at, idle | TICKING, idle) ^ 1):
         r.give(1)
@@ -336,22 +363,21 @@ def _idle() -> str:
         best = r.value("best", "call i64 @first(i64 %loop)", 64)
         now, first = r.now(_CLOCK_MONOTONIC), r.get("loop.first")
         with r.when(first.le_signed(now)):
-            r.emit(f"%vcpu = add i64 0, {best.name}")
+            r.vcpu = best
             state = r.pointer(r.get("vcpu.state"))
-            stopped = r.value("stopped", f"call i32 @tick(ptr {state}, i64 %loop, i64 %vcpu)", 32)
+            stopped = r.value("stopped", f"call i32 @tick(ptr {state}, i64 %loop, {best.typed()})", 32)
             with r.when(stopped.ne(0)):
                 r.give(best)
             r.emit(f"br label %{again}")
-        with r.when(_sleep(r, now, first).ne(0)):
+        with r.when(_sleep(r, now).ne(0)):
             r.give(0, 64)
     return r.define("idle", "i64", "i64 %loop")
 
 
-def _sleep(r: _LoopRoutine, now: IrValue, first: IrValue) -> IrValue:
-    """Until a deadline, or until what is polled is ready, or for a signal: in these cases the result is not 0."""
-    several = r.constant(1, 32).lt_unsigned(r.get("loop.live"))
-    r.put_time(0, first - now + several.select(r.get("loop.slack"), r.constant(0, 64)))
-    is_endless = first.eq(FOR_EVER)
+def _sleep(r: _LoopRoutine, now: IrValue) -> IrValue:
+    """Until `until`, or until what is polled is ready, or for a signal: in these cases the result is not 0."""
+    r.put_time(0, r.get("loop.until") - now)
+    is_endless = r.get("loop.first").eq(FOR_EVER)
     times, mask = r.pointer(r.at("loop.times")), r.pointer(r.get("loop.mask"))
     limit = r.assign("limit", f"select i1 {is_endless.name}, ptr null, ptr {times}")
     polled = r.pointer(r.get("loop.polled"))
