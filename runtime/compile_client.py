@@ -22,7 +22,7 @@ class GuestCode(Protocol):
         """Which address space it is: the same address in another one is another place."""
 
     def code_page(self, number: int) -> tuple[bytes, bytes, bool, bytes] | None:
-        """Of an executable page: bytes, 1,024 counters (u32), is it writable, 1,024 flags "a region's entry"."""
+        """Of an executable page: bytes, 1,024 counters (u32), is it writable, 1,024 of ENTERS_REGION, BEGINS_BLOCK."""
 
     def heat(self, pc: int) -> int:
         """How often a taken branch went to `pc`."""
@@ -39,7 +39,9 @@ class CompileRequest(NamedTuple):
     name: str
     """Of what is translated there; it may have been translated for somebody else already. "": of nothing."""
     rejected: Translation | None
-    """What has this name, and is of other code."""
+    """What has this name, and is of other code, or has less in it than is wanted now."""
+    generation: int = 0
+    """See `Translation`."""
     is_first_try: bool = True
 
 
@@ -69,13 +71,16 @@ class CompileClient:
         code: GuestCode | None = None,
         name: str = "",
         rejected: Translation | None = None,
+        generation: int = 0,
     ) -> None:
         """Have the region at `seed` translated; `take` gives the result some time later.
 
         `code`: where it is, if not in the code that the client was made for. A PROFILED one is left out if the
         address lies within a region by then. `name` and `rejected`: see CompileRequest.
         """
-        self.service.put(CompileRequest(self, seed, flags, extent, code or self._code, name, rejected))
+        self.service.put(
+            CompileRequest(self, seed, flags, extent, code or self._code, name, rejected, generation)
+        )
 
     def translate(
         self,

@@ -14,6 +14,7 @@ import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from runtime.compile_client import CompileRequest
@@ -144,10 +145,11 @@ class CompileService:
 
     def _known(self, request: CompileRequest) -> Translation | None:
         """What somebody else has had translated meanwhile, if it is not what the client has found to be wrong."""
-        known = self._remembered.get(request.name)
-        if known is None or (request.rejected is not None and request.rejected.code == known.code):
-            return None
-        return known
+        known, rejected = self._remembered.get(request.name), request.rejected
+        if known is None or rejected is None:
+            return known
+        is_other = known.code != rejected.code or known.generation > rejected.generation
+        return known if is_other else None
 
     def _translate(self, request: CompileRequest) -> Translation | None:
         worker = self._started_worker()
@@ -165,7 +167,7 @@ class CompileService:
                 raise TranslatorFailed(content)
             if content is None:
                 return None
-            translation = Translation.from_bytes(content)
+            translation = replace(Translation.from_bytes(content), generation=request.generation)
             request.client.compiled += 1
             if request.name:
                 self._remember(request.name, translation)

@@ -6,16 +6,17 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from runtime.address_space import EXEC, PAGE_SHIFT, PAGE_SIZE, WRITE, GuestFault
+from runtime.arrivals import LAST_GENERATION, Arrivals
 from runtime.code_arena import CodeArenaFull
 from runtime.disk_cache import DiskCache
 from runtime.object_loader import LoadedObject, ObjectError, load_object
 from translator.predecode import ENTRY_SIZE
 from translator.translation import Mode, Translation
-from translator.worker_messages import Extent
+from translator.worker_messages import BEGINS_BLOCK, ENTERS_REGION, Extent
 
 if TYPE_CHECKING:
     from runtime.compile_client import CompileClient
@@ -27,7 +28,7 @@ _KEY_CODE: Final = 64
 """Bytes of code at the hot address that name a translation in the disk cache."""
 
 
-@dataclass
+@dataclass(eq=False)
 class InstalledRegion:
     """A translation in the code arena."""
 
@@ -86,6 +87,9 @@ class Translations:
         self._set_aside: dict[int, Translation] = {}
         """By seed: not installed, as they contain addresses to be avoided."""
         self._by_entry: dict[int, InstalledRegion] = {}
+        self._arrivals: Final = Arrivals()
+        self._enlarging: dict[int, set[int]] = {}
+        """Seeds of regions that are being translated once more → what they are left for."""
         self._covered: dict[int, int] = {}
         """Block addresses within regions → how often they got hot all the same."""
         self._by_page: dict[int, list[InstalledRegion]] = {}
@@ -126,10 +130,12 @@ class Translations:
         if not self._enabled or seed in self._requested or seed in self._by_entry:
             return
         times = self._covered.get(seed)
+        if times is not None and self._arrivals.frequent(seed, self.heat(seed)) and self._enlarge(seed):
+            return
         if times is not None and times < _COVERED_PATIENCE:
             # It lies within a region, which control should soon reach by an entry: see whether it gets hot again.
             self._covered[seed] = times + 1
-            self._vcpu.entries.reset_counter(seed)
+            self._see_again(seed)
             return
         self._requested.add(seed)
         self.counts.requested += 1
@@ -139,6 +145,31 @@ class Translations:
             return
         extent = Extent.PROFILED if times is None else Extent.GLUE
         self._compile_client().request(seed, self.mode().flags(), extent)
+
+    def _enlarge(self, target: int) -> bool:
+        """Have the region that has been entered last translated once more, with what control goes to from there now,
+        such as `target`, or wait until it has been; False if that is no use.
+        """
+        seed = self._vcpu.state.region_seed
+        if seed in self._enlarging:
+            self._enlarging[seed].add(target)
+            return True
+        region = self._by_entry.get(seed)
+        if region is None or region.translation.seed != seed:
+            return False
+        known = region.translation
+        if known.generation == LAST_GENERATION:
+            return False
+        self._enlarging[seed] = {target}
+        self.counts.requested += 1
+        flags = self.mode().flags()
+        self._compile_client().request(seed, flags, Extent.MERGED, generation=known.generation + 1)
+        return True
+
+    def _see_again(self, seed: int) -> None:
+        """Whether an address gets hot once more, and how fast."""
+        self._vcpu.entries.reset_counter(seed)
+        self._arrivals.count_anew(seed)
 
     def translate_now(self, seed: int) -> bool:
         """Translate and install the region at `seed` without a profile; False if there is none."""
@@ -164,10 +195,12 @@ class Translations:
         if self._client.service.is_dead:
             self._enabled = False
         for seed, translation in self._client.take():
+            for target in self._enlarging.pop(seed, ()):
+                self._see_again(target)
             if translation is None:
                 if seed in self._covered:  # it was left out for that; it may get hot all the same
                     self._requested.discard(seed)
-                    self._vcpu.entries.reset_counter(seed)
+                    self._see_again(seed)
             elif self._install(translation):
                 self._cache.store(self._cache_name(seed), translation.to_bytes())
             else:
@@ -209,8 +242,11 @@ class Translations:
             return None
         counters = self._vcpu.entries.counters(number << PAGE_SHIFT, PAGE_SIZE // 4)
         first = number << PAGE_SHIFT
-        entries = bytes(pc in self._by_entry for pc in range(first, first + PAGE_SIZE, 4))
-        return code, counters, bool(space.page_flags[number] & WRITE), entries
+        regions = bytes(
+            ENTERS_REGION * (pc in self._by_entry) | BEGINS_BLOCK * (pc in self._covered)
+            for pc in range(first, first + PAGE_SIZE, 4)
+        )
+        return code, counters, bool(space.page_flags[number] & WRITE), regions
 
     def heat(self, pc: int) -> int:
         """For the compile worker; see `compile_client.GuestCode`."""
@@ -246,6 +282,10 @@ class Translations:
             return True
         if translation.mode != self.mode().key() or not self._is_current(translation):
             return False
+        earlier = self._by_entry.get(translation.seed)
+        if translation.merges and earlier is not None and not self._replaced_by(translation):
+            earlier.translation = replace(earlier.translation, generation=translation.generation)
+            return True
         native = self._vcpu.native
         try:
             loaded = load_object(translation.object_code, native.arena, native.handlers, translation.precise)
@@ -254,6 +294,8 @@ class Translations:
             loaded = load_object(translation.object_code, native.arena, native.handlers, translation.precise)
         except ObjectError:
             return False
+        for superfluous in self._replaced_by(translation):
+            self._remove(superfluous)
         region = InstalledRegion(translation, loaded)
         space = self._vcpu.address_space
         for page in region.pages():
@@ -285,7 +327,25 @@ class Translations:
                 return False
         return True
 
+    def _replaced_by(self, translation: Translation) -> list[InstalledRegion]:
+        """Regions that one which merges makes superfluous: it has all their blocks, and is entered where they are."""
+        if not translation.merges:
+            return []
+        blocks = frozenset(translation.blocks)
+        within = {self._by_entry[pc] for pc in translation.entries if pc in self._by_entry}
+        return [
+            region
+            for region in within
+            if blocks > frozenset(region.translation.blocks)
+            and translation.entries.keys() >= region.originals.keys()
+        ]
+
     def _drop(self, region: InstalledRegion) -> None:
+        if self._client is not None:
+            self._client.forget_covered()
+        self._remove(region)
+
+    def _remove(self, region: InstalledRegion) -> None:
         for page in region.pages():
             self._by_page[page].remove(region)
         for pc, handler in region.originals.items():
@@ -295,8 +355,6 @@ class Translations:
         self._requested.discard(region.translation.seed)
         for pc in region.translation.blocks:
             self._covered.pop(pc, None)
-        if self._client is not None:
-            self._client.forget_covered()
         self._by_offset = [item for item in self._by_offset if item[1] is not region]
         self._vcpu.native.arena.free(region.loaded.offset, region.loaded.size)
         self.counts.code_bytes -= region.loaded.size

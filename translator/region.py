@@ -41,6 +41,9 @@ class Profile:
     """Whether another region can be entered at an address: a region then ends there."""
     has_region: Callable[[int], bool] = lambda pc: False
     """Whether another region can be entered at an address: a call there stays a call, unless the callee is small."""
+    is_translated: Callable[[int], bool] = lambda pc: False
+    """Whether a block of another region begins at an address, and is to be part of this one, too: what goes there
+    within regions is not counted."""
     max_inlined: int = 96
     """Instructions up to which a function that has a region of its own becomes part of its callers' too."""
     max_instructions: int = 1000
@@ -147,6 +150,11 @@ class Region:
             targets.append(block.end)
         return [target for target in targets if target in self.blocks]
 
+    def entries_from_elsewhere(self) -> list[int]:
+        """Those of the entries that are not return points: a region that control comes from could have its blocks."""
+        return_points = {block.end for block in self.blocks.values() if block.is_call}
+        return [pc for pc in self.entries if pc not in return_points]
+
     def words(self) -> dict[int, int]:
         """Every guest instruction word the region was made from, by address."""
         return {pc: i.word for block in self.blocks.values() for pc, i in block.instructions()}
@@ -187,7 +195,8 @@ class _Discovery:
         self.size = 0
 
     def is_warm(self, pc: int) -> bool:
-        return self.profile.warm == 0 or self.heat(pc) >= self.profile.warm
+        profile = self.profile
+        return profile.warm == 0 or self.heat(pc) >= profile.warm or profile.is_translated(pc)
 
     def scan(self, start: int, leaders: dict[int, int]) -> Block | None:
         """The block from `start`, ended by a branch, an exception, another leader or unknown code."""
@@ -388,6 +397,9 @@ def _other_entries(region: Region, discovery: _Discovery) -> list[int]:
         traps = block.branch is None and not block.falls_through
         if (leaves or traps) and block.end in region.blocks:
             entries.add(block.end)
+    # What others are entered at, this one may be entered at in their place.
+    profile = discovery.profile
+    entries.update(at for at in region.blocks if profile.has_region(at) and profile.is_translated(at))
     entries.discard(region.seed)
     return [entry for entry in sorted(entries) if not follows_branch(entry, discovery.profile.word)]
 

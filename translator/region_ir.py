@@ -148,6 +148,7 @@ class RegionEmitter:
         """What stands in the predecoded entry of `pc`: it enters the region at entry number `index`."""
         return f"""\
 define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
+{note_region(self.region.seed)}
 {enter_region(region, index)}
 }}"""
 
@@ -497,6 +498,13 @@ define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
 _ATTRIBUTES = "nounwind noimplicitfloat"
 """noimplicitfloat: stores of adjacent FPU registers must not be merged into 256-bit vectors, since those ask for
 a realigned stack."""
+
+
+def note_region(seed: int | str) -> str:
+    """Lines that say which region is entered: what it leaves for may have to become part of it."""
+    return f"""\
+  %seed.at = getelementptr i8, ptr %state, i64 {_offset("region_seed")}
+  store i32 {seed}, ptr %seed.at"""
 
 
 def enter_region(region: str, index: int, entry: str = "%entry", bias: str = "%bias") -> str:

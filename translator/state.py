@@ -182,6 +182,7 @@ FIELDS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("fault_host_pc", ctypes.c_uint64, "host pc of the last caught host fault"),
     ("fault_address", ctypes.c_uint64, "host address of the last caught host fault"),
     ("fault_registers", ctypes.c_uint64 * 32, "host general registers at the last caught host fault"),
+    ("region_seed", ctypes.c_uint32, "guest address that the region entered last was made for"),
     ("access_point", ctypes.c_uint32, "number of the last memory access of a precise region"),
     ("dirty_count", ctypes.c_uint32, "pages in dirty_pages"),
     ("dirty_pages", ctypes.c_uint32 * 2048, "code pages that stores have hit; not yet dropped in Python"),

@@ -78,6 +78,15 @@ class Translation:
     """Marshalled; see `AccessPoint`. Only needed when an access faults."""
     is_movable: bool = False
     """Whether it serves wherever the guest has its pages, as long as they keep their distances."""
+    generation: int = 0
+    """How often what is at the seed has been translated once more, to have in it what control leaves it for."""
+    reached_from_elsewhere: tuple[int, ...] = ()
+    """Those of its entries where a region that control comes from could have its blocks, too."""
+
+    @property
+    def merges(self) -> bool:
+        """Whether it is to be entered where regions are that have less than it, but nothing else."""
+        return self.generation > 0
 
     def displacement(self, pc: int, here: int) -> int | None:
         """How far the code is from where it was translated, a multiple of the page size, if what was at `pc` is `here`.

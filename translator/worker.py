@@ -4,7 +4,7 @@ Messages, framed by `translator.worker_messages`:
   → ("translate", cautious, seed, mode flags, Extent)   translate the region of this hot address
                                                  (cautious: a worker has died of it already)
   ← ("page", number)                             the worker needs a page of guest code …
-  → (code, counters, writable, entries) or None  … and gets its bytes, counters, and where regions are entered
+  → (code, counters, writable, regions) or None  … and gets its bytes, counters, and what regions there are
   ← ("translation", bytes or None)               the answer; None: there is nothing to translate
   → ("list", cautious, IR)                       compile IR for a reader …
   ← ("listing", (optimised IR, host assembly))   … and show what comes of it
@@ -37,9 +37,10 @@ from translator.region_ir import RegionIr, emit_region
 from translator.system.region_code import decode_in_region
 from translator.system.views import KERNEL_ADDRESSES
 from translator.translation import Mode, Translation
-from translator.worker_messages import Extent, receive, send
+from translator.worker_messages import BEGINS_BLOCK, ENTERS_REGION, Extent, receive, send
 
 GLUE_INSTRUCTIONS = 300
+MERGED_INSTRUCTIONS = 2000
 SYSTEM_WARM = 500
 """Heat from which an address of a virtual machine belongs in a region: its counters start so much later to matter."""
 GUEST_PROGRAM_INLINED = 500
@@ -90,8 +91,14 @@ class _GuestCode:
         return page[1][pc >> 2 & 1023] if page else 0
 
     def is_entry(self, pc: int) -> bool:
+        return self._regions(pc) & ENTERS_REGION != 0
+
+    def is_translated(self, pc: int) -> bool:
+        return self._regions(pc) & BEGINS_BLOCK != 0
+
+    def _regions(self, pc: int) -> int:
         page = self._page(pc & 0xFFFF_FFFF)
-        return page is not None and page[2][pc >> 2 & 1023] != 0
+        return page[2][pc >> 2 & 1023] if page else 0
 
 
 def translate(seed: int, mode: Mode, code: _GuestCode | _Example, profile: Profile) -> bytes | None:
@@ -125,6 +132,7 @@ def make_translation(
         precise=precise,
         access_points=marshal.dumps([tuple(point) for point in ir.access_points]),
         is_movable=ir.is_movable,
+        reached_from_elsewhere=tuple(region.entries_from_elsewhere()),
     )
 
 
@@ -164,7 +172,14 @@ def _translation(
     else:
         warm = SYSTEM_WARM if mode.system else Profile.warm
         profile = Profile(
-            word, code.heat, warm=warm, decode=decoder, has_region=code.is_entry, max_inlined=max_inlined
+            word,
+            code.heat,
+            warm=warm,
+            decode=decoder,
+            has_region=code.is_entry,
+            is_translated=code.is_translated if extent == Extent.MERGED else lambda pc: False,
+            max_inlined=max_inlined,
+            max_instructions=MERGED_INSTRUCTIONS if extent == Extent.MERGED else Profile.max_instructions,
         )
     return translate(seed, mode, code, profile)
 

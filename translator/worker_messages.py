@@ -17,7 +17,14 @@ class Extent(IntEnum):
     """Code between regions: it ends where another region can be entered."""
     PROFILED = 2
     """As far as the profile says that control goes."""
+    MERGED = 3
+    """The same, with what is part of other regions, to be entered in their place."""
 
+
+ENTERS_REGION = 1
+"""In the byte that a page of code has for a word: a region can be entered there …"""
+BEGINS_BLOCK = 2
+"""… and a block of a region begins there."""
 
 _LENGTH = struct.Struct("<I")
 

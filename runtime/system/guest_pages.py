@@ -11,6 +11,7 @@ from runtime.system.translation_tables import slot_at
 from translator.predecode import COUNTER_OFFSET, COUNTER_PARKED, ENTRY_SIZE, HANDLER_OFFSET
 from translator.state import Access
 from translator.system.views import ENTRIES_SHIFT, slot_number
+from translator.worker_messages import BEGINS_BLOCK
 
 if TYPE_CHECKING:
     from runtime.system.code_variant import CodeVariant
@@ -89,12 +90,16 @@ class GuestPages:
         counters, handlers = fields[COUNTER_OFFSET // 4 :: step], fields[HANDLER_OFFSET // 4 :: step]
         # A handler offset beyond tier 0's is a region's.
         end = self._translations.vcpu.state.tier_0_end
-        entries = bytes(map(end.__le__, handlers))
+        regions = bytearray(map(end.__le__, handlers))
+        for region in list(self.variant.regions.on_page(page)):
+            for block in region.blocks:
+                if 0 <= block.entry - first < _PAGE_ENTRIES:
+                    regions[(block.entry - first) // ENTRY_SIZE] |= BEGINS_BLOCK
         return (
             ctypes.string_at(memory.machine.address(page), MACHINE_PAGE_SIZE),
             counters.tobytes(),
             False,
-            entries,
+            bytes(regions),
         )
 
     def heat(self, pc: int) -> int:

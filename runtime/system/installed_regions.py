@@ -11,7 +11,7 @@ all of them have left native code since.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runtime.object_loader import LoadedObject
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runtime.system.guest_pages import GuestPages
 
 _LONGEST_CHAIN: Final = 16
-"""Regions that an entry has at most; the first one is dropped for another."""
+"""Regions that an entry has at most; the oldest one is dropped for another."""
 
 
 ANYWHERE: Final = -1
@@ -76,6 +76,11 @@ class InstalledRegion:
     """By the host addresses of predecoded entries."""
     counts: TranslationCounts
     """Of the vCPU that has had it installed."""
+
+    def note_generation(self, generation: int) -> None:
+        """Once more, nothing else has come of translating it."""
+        generation = max(generation, self.translation.generation)
+        self.translation = replace(self.translation, generation=generation)
 
     @property
     def machine_pages(self) -> set[int]:
@@ -154,6 +159,20 @@ class InstalledRegions:
         chain = self.entered.get(place.entry, ())
         return any(region.serves(place, pages) for region in chain)
 
+    def made_for(self, place: Place, pages: GuestPages) -> InstalledRegion | None:
+        """The region that is entered there first, in an address space, if that is what it was made for."""
+        for region in self.entered.get(place.entry, ()):
+            if region.serves(place, pages):
+                return region if region.entries[place.entry].pc == region.translation.seed else None
+        return None
+
+    def may_enter(self, place: Place, pages: GuestPages, blocks: frozenset[int]) -> bool:
+        """Whether a region is to be entered there, in an address space: nothing serves there yet, or only what has less
+        than it. `blocks`: the host addresses of the entries of its blocks.
+        """
+        serving = [region for region in self.entered.get(place.entry, ()) if region.serves(place, pages)]
+        return all({block.entry for block in region.blocks} < blocks for region in serving)
+
     def asked_for(self, page: int) -> list[int]:
         """The entries of a machine page for which regions are asked for, or cannot be had."""
         return self._of_page(self._asked_for, page)
@@ -200,26 +219,24 @@ class InstalledRegions:
         return anywhere if anywhere in self.covered else place if place in self.covered else None
 
     def add(self, region: InstalledRegion) -> None:
-        """Enter it through its entries, behind the regions that are entered there already."""
+        """Enter it through its entries, in front of the regions that are entered there already."""
         self.count += 1
         for entry in region.entries:
             while len(self.entered.get(entry, ())) >= _LONGEST_CHAIN:
-                self._drop(self.entered[entry][0])
+                self._drop(self.entered[entry][-1])
         for page in region.machine_pages:
             self._by_page.setdefault(page, []).append(region)
             self._decoded.note_regions(page)
         for entry, at in region.entries.items():
-            self._lead_on(region, entry, self._elsewhere)
             chain = self.entered.setdefault(entry, [])
-            if chain:
-                self._lead_on(chain[-1], entry, at.offset)
-            else:
-                handler = ctypes.c_uint32.from_address(entry)
+            self._lead_on(region, entry, chain[0].entries[entry].offset if chain else self._elsewhere)
+            handler = ctypes.c_uint32.from_address(entry)
+            if not chain:
                 # What runs stencils is decoded again: they may be gone by then.
                 self._originals[entry] = handler.value if handler.value < self._handlers_end else 0
-                handler.value = at.offset
                 self._variant.park(entry)
-            chain.append(region)
+            handler.value = at.offset
+            chain.insert(0, region)
         for block in region.blocks:
             self.covered.setdefault(block, 0)
 

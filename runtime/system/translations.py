@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
+from runtime.arrivals import LAST_GENERATION, Arrivals
 from runtime.code_arena import CodeArenaFull
 from runtime.disk_cache import DiskCache
 from runtime.object_loader import LoadedObject, ObjectError, load_object
@@ -29,10 +30,14 @@ from translator.worker_messages import Extent
 
 if TYPE_CHECKING:
     from runtime.compile_client import CompileClient
+    from runtime.system.code_variant import CodeVariant
     from runtime.system.vcpu import SystemVcpu
 
 _COVERED_PATIENCE: Final = 3
 """How often an address within a region must get hot in tier 0 before it gets a region of its own."""
+_STEADY: Final = 8
+"""So many times in a row must a block in a region of the kernel be found to get hot fast before others take it in: what
+kernels do while they boot is soon over."""
 _KEY_CODE: Final = 64
 """Bytes of code at the hot address that name a translation in the disk cache."""
 _PATIENCE: Final = {1: 0.5, 2: 1.0, 3: 2.0}
@@ -71,6 +76,7 @@ class SystemTranslations:
         self.failures: list[str] = []
         self._requested: dict[int, tuple[GuestPages, str]] = {}
         """Seed → the code it was asked for with, and what the translation is then called in the disk cache."""
+        self._arrivals: Final = Arrivals()
         self._service: Final = service or SharedCompileService()
         self._owns_service: Final = service is None
         self._client: CompileClient | None = None
@@ -183,7 +189,8 @@ class SystemTranslations:
         if not self._note_name:
             self._begin(name)
         cached = self._known(name)
-        if cached is not None and self._install(cached, seed, pages):
+        is_served = pages.variant.regions.serves(place, pages)
+        if cached is not None and not is_served and self._install(cached, seed, pages):
             self.counts.requested += 1
             self.counts.from_cache += 1
         elif is_hot:
@@ -203,9 +210,9 @@ class SystemTranslations:
         return True
 
     def _is_wanted(self, place: Place, pages: GuestPages) -> bool:
-        """Whether there may be a region, and there is none yet."""
+        """Whether there may be a region, and there is none yet, or one that may become part of a larger one."""
         regions, decoded = pages.variant.regions, self.vcpu.memory.machine.decoded
-        if regions.is_asked_for(place) or regions.serves(place, pages):
+        if regions.is_asked_for(place) or (self._translates_all and regions.serves(place, pages)):
             return False
         page = pages.machine_page(place.pc >> MACHINE_PAGE_SHIFT)
         return page is not None and decoded.times_data(page) < _UNSTEADY
@@ -215,17 +222,13 @@ class SystemTranslations:
         regions, variant = pages.variant.regions, pages.variant
         with self._lock:
             covered = regions.covering(place)
-            if (
-                covered is not None
-                and regions.covered[covered] < _COVERED_PATIENCE
-                and not self._translates_all
-            ):
-                # Control should soon reach that by an entry.
-                regions.covered[covered] += 1
-                variant.cool(place.entry)
+            if covered is not None and not self._translates_all and self._waits(place, covered, pages):
+                self._see_again(place.entry, variant)
+                return
+            variant.park(place.entry)
+            if regions.serves(place, pages):
                 return
             regions.note_request(place)
-            variant.park(place.entry)
         self.counts.requested += 1
         flags = variant.mode.flags()
         if self._translates_all:
@@ -235,6 +238,46 @@ class SystemTranslations:
         self._requested[place.pc] = pages, name
         extent = Extent.PROFILED if covered is None else Extent.GLUE
         self._compile_client().request(place.pc, flags, extent, pages, name, rejected)
+
+    def _waits(self, place: Place, covered: Place, pages: GuestPages) -> bool:
+        """Whether a place in a region is not to have one of its own yet: the region that control comes from may take it
+        in, or else control should soon reach it by an entry.
+        """
+        frequent = self._arrivals.frequent(place.entry, pages.variant.counter(place.entry))
+        is_passing = place.pc >= KERNEL_ADDRESSES and frequent < _STEADY
+        if frequent and (is_passing or self._enlarge(pages)):
+            return True
+        regions = pages.variant.regions
+        regions.covered[covered] += 1
+        return regions.covered[covered] <= _COVERED_PATIENCE
+
+    def _enlarge(self, pages: GuestPages) -> bool:
+        """Have the region that has been entered last translated once more, with what control goes to from there now, or
+        wait until it has been; False if that is no use.
+        """
+        regions, seed = pages.variant.regions, self.vcpu.state.region_seed
+        if seed in self._requested:
+            return True
+        entry = pages.entry(seed)
+        if entry is None:
+            return False
+        region = regions.made_for(Place(entry, seed), pages)
+        if region is None or region.translation.generation == LAST_GENERATION:
+            return False
+        regions.note_request(Place(entry, seed))
+        name = self._cache_name(seed, pages)
+        self.counts.requested += 1
+        self._requested[seed] = pages, name
+        flags = pages.variant.mode.flags()
+        known = region.translation
+        generation = known.generation + 1
+        self._compile_client().request(seed, flags, Extent.MERGED, pages, name, known, generation)
+        return True
+
+    def _see_again(self, entry: int, variant: CodeVariant) -> None:
+        """Whether an address gets hot once more, and how fast."""
+        variant.cool(entry)
+        self._arrivals.count_anew(entry)
 
     def install_ready(self) -> None:
         """Install what has been compiled since the last call."""
@@ -259,7 +302,7 @@ class SystemTranslations:
                 if regions.covering(place) is not None and not self._translates_all:
                     # It was left out for that; it may get hot all the same.
                     regions.note_answer(place)
-                    pages.variant.cool(entry)
+                    self._see_again(entry, pages.variant)
         elif not self._install(translation, seed, pages):
             self.counts.outdated += 1
             with self._lock:
@@ -321,8 +364,12 @@ class SystemTranslations:
             if seeded is not None:
                 regions.note_answer(seeded)
             places = [place for pc in translation.entries if (place := moved.place(pc)) is not None]
-            if all(regions.serves(place, pages) for place in places):
-                return True  # another virtual machine has been faster
+            blocks = _blocks_to_compare(translation, moved)
+            if not any(regions.may_enter(place, pages, blocks) for place in places):
+                region = None if seeded is None else regions.made_for(seeded, pages)
+                if region is not None:  # it has no more in it, or another virtual machine has been faster
+                    region.note_generation(translation.generation)
+                return True
             try:
                 loaded = self._load(translation, regions)
             except (ObjectError, CodeArenaFull) as error:
@@ -361,14 +408,19 @@ class SystemTranslations:
         if translation.is_movable:
             blocks = [Place(block.entry, ANYWHERE) for block in blocks]
         entries: dict[int, RegionEntry] = {}
+        contents = _blocks_to_compare(translation, pages)
         for number, (pc, symbol) in enumerate(translation.entries.items()):
             place = pages.place(pc)
-            if place is not None and not variant.regions.serves(place, pages.now):
+            if place is not None and variant.regions.may_enter(place, pages.now, contents):
                 if not ctypes.c_uint32.from_address(place.entry).value:
                     self.vcpu.entries.fill(place.entry, variant)
                 alternative = loaded.symbols[ALTERNATIVES_SYMBOL] + 4 * number
                 entries[place.entry] = RegionEntry(pc, loaded.symbols[symbol], alternative)
         variant.regions.add(InstalledRegion(translation, loaded, where, blocks, entries, self.counts))
+        if not self._translates_all:
+            for pc in translation.reached_from_elsewhere:
+                if (counted := pages.entry(pc)) in entries:
+                    self._see_again(counted, variant)
 
     def _is_current(self, translation: Translation, pages: MovedPages) -> bool:
         """Whether this virtual machine has the code mapped, so that nobody else stores to it."""
@@ -386,6 +438,12 @@ class SystemTranslations:
                     return False
                 position += size
         return True
+
+
+def _blocks_to_compare(translation: Translation, pages: MovedPages) -> frozenset[int]:
+    """Of a translation that may be entered in place of others: host addresses of its blocks' entries; else nothing."""
+    entries = map(pages.entry, translation.blocks if translation.merges else ())
+    return frozenset(entry for entry in entries if entry is not None)
 
 
 def _page_numbers(translation: Translation) -> list[int]:

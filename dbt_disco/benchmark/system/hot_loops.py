@@ -29,6 +29,9 @@ from dbt_disco.benchmark.system.launch import environment
 _TARGETS: Final = {QEMU: Target(2, at_least=True), NATIVE: Target(2)}
 """How many times QEMU's speed, and how many times native time: geometric means over the programs."""
 
+_FILLING: Final = 3
+"""Runs after which little is left to be translated once more: each finds what the one before it has left."""
+
 
 class HotLoops(Scenario):
     """A guest with a prompt, at which it is told to run programs. Each class of programs has a boot of its own, so
@@ -72,7 +75,7 @@ class HotLoops(Scenario):
                 partial(self._run, self.own_command, variables, programs, None),
             )
             for name, programs in self._classes().items()
-        ]
+        ] * _FILLING
 
     def repeat(self) -> list[Step]:
         """For each class: ours, QEMU, native."""
