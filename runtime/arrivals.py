@@ -29,11 +29,12 @@ class Arrivals:
         """The counter of a place is zero now."""
         self._since[place] = monotonic_ns()
 
-    def frequent(self, place: int, count: int) -> int:
-        """How many times in a row a place has come to `count` in so short a time that its region should become part of
-        a larger one.
-        """
+    def are_frequent(self, place: int, count: int) -> bool:
+        """Whether a place has come to `count` in so short a time that its region should become part of a larger one."""
         since = self._since.get(place)
-        is_frequent = since is not None and count * _SECOND >= _FREQUENT * (monotonic_ns() - since)
-        self._in_a_row[place] = self._in_a_row.get(place, 0) + 1 if is_frequent else 0
+        return since is not None and count * _SECOND >= _FREQUENT * (monotonic_ns() - since)
+
+    def frequent_in_a_row(self, place: int, count: int) -> int:
+        """How many times in a row, with this one, that has been so when this was asked."""
+        self._in_a_row[place] = self._in_a_row.get(place, 0) + 1 if self.are_frequent(place, count) else 0
         return self._in_a_row[place]

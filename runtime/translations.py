@@ -130,7 +130,7 @@ class Translations:
         if not self._enabled or seed in self._requested or seed in self._by_entry:
             return
         times = self._covered.get(seed)
-        if times is not None and self._arrivals.frequent(seed, self.heat(seed)) and self._enlarge(seed):
+        if times is not None and self._arrivals.are_frequent(seed, self.heat(seed)) and self._enlarge(seed):
             return
         if times is not None and times < _COVERED_PATIENCE:
             # It lies within a region, which control should soon reach by an entry: see whether it gets hot again.

@@ -212,10 +212,19 @@ class SystemTranslations:
     def _is_wanted(self, place: Place, pages: GuestPages) -> bool:
         """Whether there may be a region, and there is none yet, or one that may become part of a larger one."""
         regions, decoded = pages.variant.regions, self.vcpu.memory.machine.decoded
-        if regions.is_asked_for(place) or (self._translates_all and regions.serves(place, pages)):
+        if regions.is_asked_for(place) or (regions.serves(place, pages) and not self._may_grow(place, pages)):
             return False
         page = pages.machine_page(place.pc >> MACHINE_PAGE_SHIFT)
         return page is not None and decoded.times_data(page) < _UNSTEADY
+
+    def _may_grow(self, place: Place, pages: GuestPages) -> bool:
+        """Whether it is of interest how often control comes to where a region is entered. In the kernel, that is
+        decided when it is first reported: the ticks of an idle one come by everywhere, and never fast.
+        """
+        if self._translates_all:
+            return False
+        count = pages.variant.counter(place.entry)
+        return place.pc < KERNEL_ADDRESSES or self._arrivals.are_frequent(place.entry, count)
 
     def _request(self, place: Place, pages: GuestPages, name: str, rejected: Translation | None) -> None:
         """Have a region translated, or, if the place lies in another one, see first whether it stays hot."""
@@ -243,7 +252,7 @@ class SystemTranslations:
         """Whether a place in a region is not to have one of its own yet: the region that control comes from may take it
         in, or else control should soon reach it by an entry.
         """
-        frequent = self._arrivals.frequent(place.entry, pages.variant.counter(place.entry))
+        frequent = self._arrivals.frequent_in_a_row(place.entry, pages.variant.counter(place.entry))
         is_passing = place.pc >= KERNEL_ADDRESSES and frequent < _STEADY
         if frequent and (is_passing or self._enlarge(pages)):
             return True

@@ -196,14 +196,15 @@ def test_arrivals_are_frequent_by_their_rate(monkeypatch: pytest.MonkeyPatch) ->
     now = [10**15]
     monkeypatch.setattr(arrivals, "monotonic_ns", lambda: now[0])
     seen = Arrivals()
-    assert seen.frequent(1, 10**9) == 0, "it has never been zero"
+    assert not seen.are_frequent(1, 10**9), "it has never been zero"
     seen.count_anew(1)
     now[0] += 100_000_000
-    assert seen.frequent(1, 50_000) == 0
-    assert seen.frequent(1, 200_000) == 1
-    assert seen.frequent(2, 200_000) == 0
+    assert not seen.are_frequent(1, 50_000)
+    assert seen.are_frequent(1, 200_000)
+    assert not seen.are_frequent(2, 200_000)
+    assert [seen.frequent_in_a_row(1, 150_000) for _ in range(3)] == [1, 2, 3]
     seen.count_anew(1)
     now[0] += 100_000_000
-    assert [seen.frequent(1, 150_000) for _ in range(3)] == [2, 3, 4]
-    assert seen.frequent(1, 50_000) == 0
-    assert seen.frequent(1, 150_000) == 1
+    assert seen.frequent_in_a_row(1, 150_000) == 4
+    assert seen.frequent_in_a_row(1, 50_000) == 0
+    assert seen.frequent_in_a_row(1, 150_000) == 1
