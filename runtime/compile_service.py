@@ -146,10 +146,13 @@ class CompileService:
     def _known(self, request: CompileRequest) -> Translation | None:
         """What somebody else has had translated meanwhile, if it is not what the client has found to be wrong."""
         known, rejected = self._remembered.get(request.name), request.rejected
-        if known is None or rejected is None:
-            return known
-        is_other = known.code != rejected.code or known.generation > rejected.generation
-        return known if is_other else None
+        if known is None or known.generation < request.generation:
+            return None
+        is_rejected = rejected is not None and (known.code, known.generation) == (
+            rejected.code,
+            rejected.generation,
+        )
+        return None if is_rejected else known
 
     def _translate(self, request: CompileRequest) -> Translation | None:
         worker = self._started_worker()

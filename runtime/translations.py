@@ -88,8 +88,8 @@ class Translations:
         """By seed: not installed, as they contain addresses to be avoided."""
         self._by_entry: dict[int, InstalledRegion] = {}
         self._arrivals: Final = Arrivals()
-        self._enlarging: dict[int, set[int]] = {}
-        """Seeds of regions that are being translated once more → what they are left for."""
+        self._enlarging: dict[int, tuple[int, set[int]]] = {}
+        """Seeds of regions that are being translated once more → their next generation, and what they are left for."""
         self._covered: dict[int, int] = {}
         """Block addresses within regions → how often they got hot all the same."""
         self._by_page: dict[int, list[InstalledRegion]] = {}
@@ -129,6 +129,9 @@ class Translations:
         """Have the region at `seed` translated, unless that is under way or done."""
         if not self._enabled or seed in self._requested or seed in self._by_entry:
             return
+        if self._suspended:
+            self._see_again(seed)
+            return
         times = self._covered.get(seed)
         if times is not None and self._arrivals.are_frequent(seed, self.heat(seed)) and self._enlarge(seed):
             return
@@ -152,7 +155,7 @@ class Translations:
         """
         seed = self._vcpu.state.region_seed
         if seed in self._enlarging:
-            self._enlarging[seed].add(target)
+            self._enlarging[seed][1].add(target)
             return True
         region = self._by_entry.get(seed)
         if region is None or region.translation.seed != seed:
@@ -160,11 +163,24 @@ class Translations:
         known = region.translation
         if known.generation == LAST_GENERATION:
             return False
-        self._enlarging[seed] = {target}
+        self._enlarging[seed] = known.generation + 1, {target}
         self.counts.requested += 1
         flags = self.mode().flags()
         self._compile_client().request(seed, flags, Extent.MERGED, generation=known.generation + 1)
         return True
+
+    def _take_larger(self, seed: int, translation: Translation | None) -> None:
+        """What has become of a region that has been translated once more, if anything: it is not tried for ever."""
+        generation, targets = self._enlarging.pop(seed)
+        if translation is not None:
+            self._install(translation)
+        region = self._by_entry.get(seed)
+        if region is not None and region.translation.seed == seed:
+            generation = max(generation, region.translation.generation)
+            region.translation = replace(region.translation, generation=generation)
+            self._cache.store(self._cache_name(seed), region.translation.to_bytes())
+        for target in targets:
+            self._see_again(target)
 
     def _see_again(self, seed: int) -> None:
         """Whether an address gets hot once more, and how fast."""
@@ -195,9 +211,9 @@ class Translations:
         if self._client.service.is_dead:
             self._enabled = False
         for seed, translation in self._client.take():
-            for target in self._enlarging.pop(seed, ()):
-                self._see_again(target)
-            if translation is None:
+            if seed in self._enlarging:
+                self._take_larger(seed, translation)
+            elif translation is None:
                 if seed in self._covered:  # it was left out for that; it may get hot all the same
                     self._requested.discard(seed)
                     self._see_again(seed)
@@ -282,10 +298,8 @@ class Translations:
             return True
         if translation.mode != self.mode().key() or not self._is_current(translation):
             return False
-        earlier = self._by_entry.get(translation.seed)
-        if translation.merges and earlier is not None and not self._replaced_by(translation):
-            earlier.translation = replace(earlier.translation, generation=translation.generation)
-            return True
+        if translation.merges and translation.seed in self._by_entry and not self._replaced_by(translation):
+            return True  # it has nothing more in it
         native = self._vcpu.native
         try:
             loaded = load_object(translation.object_code, native.arena, native.handlers, translation.precise)

@@ -16,6 +16,7 @@ from runtime.native_code import load_or_compile, system_native_code
 from runtime.system import host_timer, preemption_timer
 from translator.system.idle_loop import (
     LATENESS_SHIFT,
+    MOST_LATENESS,
     OWNER_SHIFT,
     SPACE_SHIFT,
     STILL_WAITS,
@@ -103,7 +104,7 @@ class IdleVcpu:
         """See `IdleLoop.lend`."""
         self._vcpu.phase |= 1  # it may be entered, and left, at any time
         self._record.deadline = deadline
-        self._record.latest = deadline + (deadline - monotonic_ns() >> LATENESS_SHIFT)
+        self._record.latest = deadline + min(deadline - monotonic_ns() >> LATENESS_SHIFT, MOST_LATENESS)
         self._record.left = STILL_WAITS
         self._record.claim = owner
 

@@ -78,7 +78,7 @@ class InstalledRegion:
     """Of the vCPU that has had it installed."""
 
     def note_generation(self, generation: int) -> None:
-        """Once more, nothing else has come of translating it."""
+        """So often it has been translated, or tried to be."""
         generation = max(generation, self.translation.generation)
         self.translation = replace(self.translation, generation=generation)
 

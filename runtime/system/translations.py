@@ -74,8 +74,8 @@ class SystemTranslations:
         self._cache = cache
         self.counts: Final = TranslationCounts()
         self.failures: list[str] = []
-        self._requested: dict[int, tuple[GuestPages, str]] = {}
-        """Seed → the code it was asked for with, and what the translation is then called in the disk cache."""
+        self._requested: dict[int, tuple[GuestPages, str, int]] = {}
+        """Seed → the code it was asked for with, what the translation is then called in the disk cache, generation."""
         self._arrivals: Final = Arrivals()
         self._service: Final = service or SharedCompileService()
         self._owns_service: Final = service is None
@@ -105,7 +105,7 @@ class SystemTranslations:
         if self._note_name and note != self._earlier_note:
             self._cache.store(self._note_name, note)
         with self._lock:
-            for seed, (pages, _) in self._requested.items():
+            for seed, (pages, _, _) in self._requested.items():
                 self._give_up(seed, pages)
             for variant in self.vcpu.memory.machine.decoded.variants():
                 if self._forget_covered in variant.regions.dropped:
@@ -143,8 +143,8 @@ class SystemTranslations:
         deadline = monotonic() + patience
         while self._requested and (result := client.next(max(deadline - monotonic(), 0))) is not None:
             seed, translation = result
-            _, name = self._requested.pop(seed)
-            if translation is not None:
+            _, name, generation = self._requested.pop(seed)
+            if translation is not None and not generation:
                 self._cache.store(name, translation.to_bytes())
 
     def _unfinished_runs(self) -> int:
@@ -223,8 +223,7 @@ class SystemTranslations:
         """
         if self._translates_all:
             return False
-        count = pages.variant.counter(place.entry)
-        return place.pc < KERNEL_ADDRESSES or self._arrivals.are_frequent(place.entry, count)
+        return place.pc < KERNEL_ADDRESSES or self._arrivals.are_frequent(place.entry, pages.heat(place.pc))
 
     def _request(self, place: Place, pages: GuestPages, name: str, rejected: Translation | None) -> None:
         """Have a region translated, or, if the place lies in another one, see first whether it stays hot."""
@@ -244,7 +243,7 @@ class SystemTranslations:
             found = self._compile_client().translate(place.pc, flags, Extent.STATIC, pages, name, rejected)
             self._take(place.pc, found, pages, name)
             return
-        self._requested[place.pc] = pages, name
+        self._requested[place.pc] = pages, name, 0
         extent = Extent.PROFILED if covered is None else Extent.GLUE
         self._compile_client().request(place.pc, flags, extent, pages, name, rejected)
 
@@ -252,23 +251,23 @@ class SystemTranslations:
         """Whether a place in a region is not to have one of its own yet: the region that control comes from may take it
         in, or else control should soon reach it by an entry.
         """
-        frequent = self._arrivals.frequent_in_a_row(place.entry, pages.variant.counter(place.entry))
+        frequent = self._arrivals.frequent_in_a_row(place.entry, pages.heat(place.pc))
         is_passing = place.pc >= KERNEL_ADDRESSES and frequent < _STEADY
-        if frequent and (is_passing or self._enlarge(pages)):
+        if frequent and (is_passing or self._enlarge(place, pages)):
             return True
         regions = pages.variant.regions
         regions.covered[covered] += 1
         return regions.covered[covered] <= _COVERED_PATIENCE
 
-    def _enlarge(self, pages: GuestPages) -> bool:
-        """Have the region that has been entered last translated once more, with what control goes to from there now, or
-        wait until it has been; False if that is no use.
+    def _enlarge(self, place: Place, pages: GuestPages) -> bool:
+        """Have the region that has been entered last translated once more, with what control goes to from there now,
+        such as `place`, or wait until it has been; False if that is no use.
         """
         regions, seed = pages.variant.regions, self.vcpu.state.region_seed
         if seed in self._requested:
             return True
         entry = pages.entry(seed)
-        if entry is None:
+        if entry is None or (seed < KERNEL_ADDRESSES) != (place.pc < KERNEL_ADDRESSES):
             return False
         region = regions.made_for(Place(entry, seed), pages)
         if region is None or region.translation.generation == LAST_GENERATION:
@@ -276,10 +275,10 @@ class SystemTranslations:
         regions.note_request(Place(entry, seed))
         name = self._cache_name(seed, pages)
         self.counts.requested += 1
-        self._requested[seed] = pages, name
-        flags = pages.variant.mode.flags()
         known = region.translation
         generation = known.generation + 1
+        self._requested[seed] = pages, name, generation
+        flags = pages.variant.mode.flags()
         self._compile_client().request(seed, flags, Extent.MERGED, pages, name, known, generation)
         return True
 
@@ -298,8 +297,30 @@ class SystemTranslations:
         for seed, translation in self._client.take():
             self._take(seed, translation, *self._requested.pop(seed))
 
-    def _take(self, seed: int, translation: Translation | None, pages: GuestPages, name: str) -> None:
+    def _take_larger(
+        self, seed: int, translation: Translation | None, pages: GuestPages, name: str, generation: int
+    ) -> None:
+        """What has become of a region that has been translated once more, if anything: it is not tried for ever."""
+        if translation is not None:
+            self._install(translation, seed, pages)
+        entry, regions = pages.entry(seed), pages.variant.regions
+        if entry is None:
+            return
+        with self._lock:
+            place = Place(entry, seed)
+            regions.note_answer(place)
+            region = regions.made_for(place, pages)
+            if region is not None:
+                region.note_generation(generation)
+                self._cache.store(name, region.translation.to_bytes())
+
+    def _take(
+        self, seed: int, translation: Translation | None, pages: GuestPages, name: str, generation: int = 0
+    ) -> None:
         """What has become of a request. Also what comes too late is kept: the next run may have it in time."""
+        if generation:
+            self._take_larger(seed, translation, pages, name, generation)
+            return
         if translation is not None:
             self._cache.store(name, translation.to_bytes())
         entry, regions = pages.entry(seed), pages.variant.regions
@@ -375,10 +396,7 @@ class SystemTranslations:
             places = [place for pc in translation.entries if (place := moved.place(pc)) is not None]
             blocks = _blocks_to_compare(translation, moved)
             if not any(regions.may_enter(place, pages, blocks) for place in places):
-                region = None if seeded is None else regions.made_for(seeded, pages)
-                if region is not None:  # it has no more in it, or another virtual machine has been faster
-                    region.note_generation(translation.generation)
-                return True
+                return True  # another virtual machine has been faster, or it has nothing more in it
             try:
                 loaded = self._load(translation, regions)
             except (ObjectError, CodeArenaFull) as error:

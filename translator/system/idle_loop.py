@@ -44,6 +44,8 @@ FOR_EVER: Final = (1 << 63) - 1
 LATENESS_SHIFT: Final = 2
 """A vCPU that has waited for its deadline for so long may wait a fourth of that longer for others' deadlines: each time
 that the host wakes up costs as much as half a tick, and ticks cost less one after the other."""
+MOST_LATENESS: Final = 1_000_000
+"""Nanoseconds; what a tick at 250 Hz may be late."""
 STILL_WAITS: Final = 2
 """In `VcpuRecord.left`: beside the two results of `enter`, that it stands at its `wait`."""
 
@@ -212,7 +214,6 @@ def _first() -> str:
         r.emit(f"%{name} = alloca i64")
         r.emit(f"store i64 {start}, ptr %{name}")
     r.put("loop.first", r.constant(FOR_EVER, 64))
-    r.put("loop.until", r.constant(0, 64))
     with _each_idle(r) as vcpu:
         deadline, latest = r.get("vcpu.deadline"), r.get("vcpu.latest")
         with r.when(deadline.lt_signed(r.get("loop.first"))):
@@ -220,6 +221,8 @@ def _first() -> str:
             r.emit(f"store {vcpu.typed()}, ptr %best")
         with r.when(latest.lt_signed(r.value("latest.yet", "load i64, ptr %latest", 64))):
             r.emit(f"store {latest.typed()}, ptr %latest")
+    # Others may take some of them between the two looks.
+    r.put("loop.until", r.get("loop.first"))
     with _each_idle(r):
         deadline, latest = r.get("vcpu.deadline"), r.value("latest", "load i64, ptr %latest", 64)
         with r.when(r.get("loop.until").lt_signed(deadline) & deadline.le_signed(latest)):
@@ -261,9 +264,9 @@ def _tick() -> str:
         ticks = r.read("compare_ticks")
         deadline = (ticks * 25 + 3).shift_right(2) + r.read("start_time")
         r.put("vcpu.deadline", deadline)
-        r.put(
-            "vcpu.latest", deadline + (deadline - r.now(_CLOCK_MONOTONIC)).shift_right_signed(LATENESS_SHIFT)
-        )
+        part = (deadline - r.now(_CLOCK_MONOTONIC)).shift_right_signed(LATENESS_SHIFT)
+        most = r.constant(MOST_LATENESS, 64)
+        r.put("vcpu.latest", deadline + part.lt_signed(most).select(part, most))
     r.publish_running(r.constant(0, 64))
     with r.when(r.exchange(claim_at, idle | TICKING, idle) ^ 1):
         r.give(1)
