@@ -72,9 +72,9 @@ class Client:
         self.client = CompileClient(service, code, lambda: self._done.put(None))
 
     def translate(
-        self, seed: int, name: str = "", rejected: Translation | None = None
+        self, seed: int, name: str = "", rejected: Translation | None = None, generation: int = 0
     ) -> list[tuple[int, Translation | None]]:
-        self.client.request(seed, (), Extent.STATIC, None, name, rejected)
+        self.client.request(seed, (), Extent.STATIC, None, name, rejected, generation)
         return self.wait()
 
     def wait(self) -> list[tuple[int, Translation | None]]:
@@ -94,6 +94,10 @@ class Service:
     @property
     def failures(self) -> list[str]:
         return self._client.client.failures
+
+    def client_compiled(self) -> int:
+        """Translations made for the client."""
+        return self._client.client.compiled
 
     def client(self, contents: bytes = b"") -> Client:
         return Client(self.service, Code(contents))
@@ -202,3 +206,20 @@ def test_closing_waits_until_nobody_looks_at_the_memory() -> None:
         client.code.may_answer.set()
         closing.join(WAIT)
         assert not closing.is_alive()
+
+
+def test_what_is_to_be_translated_once_more_is_not_answered_with_what_there_is() -> None:
+    """Nor with what another one has had translated often enough: that serves both."""
+    with service() as made:
+        other = made.client()
+        [(_, plain)] = made.translate(FINE, "name")
+        assert plain is not None and plain.generation == 0
+        assert other.translate(FINE, "name") == [(FINE, plain)]
+        [(_, larger)] = made.translate(FINE, "name", plain, 1)
+        assert larger is not None and larger.generation == 1
+        assert made.client_compiled() == 2
+        assert other.translate(FINE, "name", plain, 1) == [(FINE, larger)]
+        assert other.client.compiled == 0
+        [(_, largest)] = made.translate(FINE, "name", larger, 2)
+        assert largest is not None and largest.generation == 2
+        assert made.client_compiled() == 3

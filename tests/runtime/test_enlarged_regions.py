@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 import pytest
 
 from runtime import arrivals
 from runtime.arrivals import Arrivals
+from runtime.compile_client import CompileRequest
+from runtime.compile_service import CompileService
 from runtime.system.vcpu import SystemVcpu
 from tests.runtime.native_guest import CODE, guest
 from tests.runtime.system.bare_machine import CODE as SYSTEM_CODE
@@ -20,17 +23,16 @@ from translator.decode import decode
 from translator.region import Profile, discover
 from translator.state import Stop
 from translator.translation import Translation
+from translator.worker_messages import Extent
 
 FIRST, SECOND, DETOUR, RETURNED = 0, 6, 12, 9
 """Places of instructions: two loops, a detour that both may make, and where the second one goes on after it."""
-UNLIKE_EARLIER_RUNS = random.randrange(1 << 15)
-"""In all code, so that the disk cache does not know what has become of it."""
-LOOPS = f"""\
+LOOPS = """\
 and r8, r4, r9
 bne r8, r0, 10
 addiu r4, r4, -1
 bne r4, r0, -4
-xori r3, r3, {UNLIKE_EARLIER_RUNS}
+xori r3, r3, NUMBER
 break
 addiu r4, r4, -1
 beq r0, r0, 4
@@ -42,11 +44,16 @@ addu r2, r2, r4
 beq r10, r0, -11
 nop
 beq r0, r0, -7
-ori r11, r0, {UNLIKE_EARLIER_RUNS}
+ori r11, r0, NUMBER
 """
 TIMES = 400_000
 PATIENCE = 90
 """Seconds."""
+
+
+def loops() -> str:
+    """The program, unlike those of earlier runs everywhere: what has become of them is in the disk cache."""
+    return LOOPS.replace("NUMBER", str(random.randrange(1 << 15)))
 
 
 class Machine(Protocol):
@@ -86,7 +93,7 @@ class SystemMachine:
     def __init__(self, machine: BareMachine) -> None:
         assert isinstance(machine.vcpu, SystemVcpu)
         self.machine, self.vcpu = machine, machine.vcpu
-        machine.start(*LOOPS.replace("break", "syscall").splitlines())
+        machine.start(*loops().replace("break", "syscall").splitlines())
 
     def run(self, place: int, times: int, mask: int, second: int) -> int:
         state = self.vcpu.state
@@ -109,7 +116,7 @@ class SystemMachine:
 
 @contextmanager
 def user_machine() -> Iterator[Machine]:
-    with guest(LOOPS, engine="auto") as vcpu:
+    with guest(loops(), engine="auto") as vcpu:
         yield UserMachine(vcpu)
 
 
@@ -140,21 +147,29 @@ def with_detours(times: int) -> int:
     return sum(number - 1 for number in range(1, times + 1, 2)) & 0xFFFF_FFFF
 
 
-@pytest.mark.parametrize("machine_of", [user_machine, system_machine], ids=["program", "virtual machine"])
-def test_a_region_takes_in_what_it_is_left_for(
-    machine_of: Callable[[], contextmanager[Machine]],  # type: ignore[valid-type]
-) -> None:
-    with machine_of() as machine:  # type: ignore[attr-defined]
-        assert machine.run(FIRST, 10, 0, 0) == 0
-        first = wait_for(machine, lambda: machine.run(FIRST, TIMES, 0, 0), lambda t: bool(t.instructions))
-        start = first.seed - first.seed % 0x1000
-        at = {place: start + 4 * place for place in (FIRST, SECOND, DETOUR, RETURNED)}
-        assert first.seed == at[FIRST]
-        assert not first.contains(at[DETOUR])
-        second = wait_for(
-            machine, lambda: machine.run(RETURNED, TIMES, 0, 1), lambda t: t.contains(at[DETOUR])
-        )
-        assert not second.contains(at[FIRST])
+def two_regions(machine: Machine) -> tuple[Translation, dict[int, int]]:
+    """Have both loops translated, the first one without the detour; that one, and addresses by place."""
+    assert machine.run(FIRST, 10, 0, 0) == 0
+    first = wait_for(machine, lambda: machine.run(FIRST, TIMES, 0, 0), lambda t: bool(t.instructions))
+    start = first.seed - first.seed % 0x1000
+    at = {place: start + 4 * place for place in (FIRST, SECOND, DETOUR, RETURNED)}
+    assert first.seed == at[FIRST]
+    assert not first.contains(at[DETOUR])
+    second = wait_for(machine, lambda: machine.run(RETURNED, TIMES, 0, 1), lambda t: t.contains(at[DETOUR]))
+    assert not second.contains(at[FIRST])
+    return first, at
+
+
+BOTH = pytest.mark.parametrize(
+    "machine_of", [user_machine, system_machine], ids=["program", "virtual machine"]
+)
+MachineOf = Callable[[], AbstractContextManager[Machine]]
+
+
+@BOTH
+def test_a_region_takes_in_what_it_is_left_for(machine_of: MachineOf) -> None:
+    with machine_of() as machine:
+        first, at = two_regions(machine)
 
         def run_with_detours() -> None:
             assert machine.run(FIRST, TIMES, 1, 0) == with_detours(TIMES)
@@ -166,11 +181,34 @@ def test_a_region_takes_in_what_it_is_left_for(
         assert machine.run(RETURNED, 1000, 0, 1) == sum(range(1000))  # the second loop is what it was
 
 
+@BOTH
+def test_it_is_not_tried_for_ever(machine_of: MachineOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: Counter[int] = Counter()
+    translate = CompileService._translate
+
+    def fail_if_larger(service: CompileService, request: CompileRequest) -> Translation | None:
+        if request.extent is Extent.MERGED:
+            tried[request.seed] += 1
+            return None
+        return translate(service, request)
+
+    monkeypatch.setattr(CompileService, "_translate", fail_if_larger)
+    with machine_of() as machine:
+        two_regions(machine)
+        until = time.monotonic() + PATIENCE
+        rounds = 0
+        while rounds < 60:
+            assert machine.run(FIRST, TIMES, 1, 0) == with_detours(TIMES)
+            rounds += bool(tried)
+            assert time.monotonic() < until, "nothing was tried"
+    assert max(tried.values()) <= arrivals.LAST_GENERATION, tried
+
+
 def test_a_larger_region_has_others_blocks_and_entries() -> None:
     """Where control goes within another region is not counted; what is entered there, this one may be entered at."""
     from tests.runtime.native_guest import words
 
-    code = words(LOOPS)
+    code = words(loops())
     counts = {4 * FIRST: 1000, 4 * 3: 900}
 
     def word(pc: int) -> int | None:
