@@ -10,22 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT, MACHINE_PAGE_SIZE
 from runtime.arrivals import LAST_GENERATION, Arrivals
-from runtime.code_arena import CodeArenaFull
 from runtime.disk_cache import DiskCache
-from runtime.object_loader import LoadedObject, ObjectError, load_object
 from runtime.shared_compile_service import SharedCompileService
-from runtime.system.guest_pages import GuestPages, MovedPages
-from runtime.system.installed_regions import (
-    ANYWHERE,
-    InstalledRegion,
-    InstalledRegions,
-    Place,
-    RegionEntry,
-)
+from runtime.system.guest_pages import GuestPages
+from runtime.system.installed_regions import Place
+from runtime.system.region_installer import RegionInstaller
 from runtime.translations import TranslationCounts
 from translator.predecode import SYSTEM_WARM_SHIFT
 from translator.system.views import KERNEL_ADDRESSES
-from translator.translation import ALTERNATIVES_SYMBOL, PAGES_SYMBOL, Translation
+from translator.translation import Translation
 from translator.worker_messages import Extent
 
 if TYPE_CHECKING:
@@ -79,6 +72,13 @@ class SystemTranslations:
         self._arrivals: Final = Arrivals()
         self._service: Final = service or SharedCompileService()
         self._owns_service: Final = service is None
+        self._installer: Final = RegionInstaller(
+            vcpu,
+            self.counts,
+            report=lambda failure: self.failures.append(failure),
+            when_dropped=self._forget_covered,
+            when_entered=self._note_entry,
+        )
         self._client: CompileClient | None = None
         self._ready = False
         self._note_name = ""
@@ -107,9 +107,7 @@ class SystemTranslations:
         with self._lock:
             for seed, (pages, _, _) in self._requested.items():
                 self._give_up(seed, pages)
-            for variant in self.vcpu.memory.machine.decoded.variants():
-                if self._forget_covered in variant.regions.dropped:
-                    variant.regions.dropped.remove(self._forget_covered)
+            self._installer.forget()
         if self._owns_service:
             self._service.close()
 
@@ -190,7 +188,7 @@ class SystemTranslations:
             self._begin(name)
         cached = self._known(name)
         is_served = pages.variant.regions.serves(place, pages)
-        if cached is not None and not is_served and self._install(cached, seed, pages):
+        if cached is not None and not is_served and self._installer.install(cached, seed, pages):
             self.counts.requested += 1
             self.counts.from_cache += 1
         elif is_hot:
@@ -203,7 +201,7 @@ class SystemTranslations:
         if heir is None:
             return False
         seed = heir.translation.seed + place.pc - heir.pc
-        if not self._install(heir.translation, seed, pages):
+        if not self._installer.install(heir.translation, seed, pages):
             return False
         self.counts.requested += 1
         self.counts.from_cache += 1
@@ -282,6 +280,11 @@ class SystemTranslations:
         self._compile_client().request(seed, flags, Extent.MERGED, pages, name, known, generation)
         return True
 
+    def _note_entry(self, entry: int, variant: CodeVariant) -> None:
+        """A region is entered there now; see whether another one that control comes from should have its blocks."""
+        if not self._translates_all:
+            self._see_again(entry, variant)
+
     def _see_again(self, entry: int, variant: CodeVariant) -> None:
         """Whether an address gets hot once more, and how fast."""
         variant.cool(entry)
@@ -302,7 +305,7 @@ class SystemTranslations:
     ) -> None:
         """What has become of a region that has been translated once more, if anything: it is not tried for ever."""
         if translation is not None:
-            self._install(translation, seed, pages)
+            self._installer.install(translation, seed, pages)
         entry, regions = pages.entry(seed), pages.variant.regions
         if entry is None:
             return
@@ -333,7 +336,7 @@ class SystemTranslations:
                     # It was left out for that; it may get hot all the same.
                     regions.note_answer(place)
                     self._see_again(entry, pages.variant)
-        elif not self._install(translation, seed, pages):
+        elif not self._installer.install(translation, seed, pages):
             self.counts.outdated += 1
             with self._lock:
                 regions.note_answer(place)
@@ -376,106 +379,3 @@ class SystemTranslations:
             return Translation.from_bytes(data)
         except (ValueError, EOFError, TypeError):
             return None
-
-    # Installing.
-
-    def _install(self, translation: Translation, seed: int, pages: GuestPages) -> bool:
-        """Put a translation to use at `seed`; False if the guest's code is no longer what it was made from."""
-        with self._lock:
-            regions = pages.variant.regions
-            regions.free_retired()
-            displacement = translation.displacement(translation.seed, seed)
-            if displacement is None or translation.mode != pages.variant.mode.key():
-                return False
-            moved = pages.moved(displacement)
-            if not self._is_current(translation, moved):
-                return False
-            seeded = moved.place(translation.seed)
-            if seeded is not None:
-                regions.note_answer(seeded)
-            places = [place for pc in translation.entries if (place := moved.place(pc)) is not None]
-            blocks = _blocks_to_compare(translation, moved)
-            if not any(regions.may_enter(place, pages, blocks) for place in places):
-                return True  # another virtual machine has been faster, or it has nothing more in it
-            try:
-                loaded = self._load(translation, regions)
-            except (ObjectError, CodeArenaFull) as error:
-                self.failures.append(f"the region at {seed:#x}: {error}")
-                return False
-            self.vcpu.native.fixups.note(loaded.fixups)
-            self._enter(translation, loaded, moved)
-        self.counts.installed += 1
-        self.counts.code_bytes += loaded.size
-        self.counts.instructions += translation.instructions
-        return True
-
-    def _load(self, translation: Translation, regions: InstalledRegions) -> LoadedObject:
-        native = self.vcpu.native
-        try:
-            return load_object(translation.object_code, native.arena, native.handlers, False)
-        except CodeArenaFull:  # what other vCPUs are in the midst of stays where it is
-            regions.drop_all()
-            return load_object(translation.object_code, native.arena, native.handlers, False)
-
-    def _enter(self, translation: Translation, loaded: LoadedObject, pages: MovedPages) -> None:
-        """Have a region entered through the entries of the machine pages that its code lies on."""
-        variant, native = pages.variant, self.vcpu.native
-        if self._forget_covered not in variant.regions.dropped:
-            variant.regions.dropped.append(self._forget_covered)
-        fetch_slots = b""
-        where: dict[int, int] = {}
-        for number in _page_numbers(translation):
-            page = pages.machine_page(number)
-            assert page is not None
-            where[number] = page
-            slot = variant.entries(page) - (number << MACHINE_PAGE_SHIFT + 2)
-            fetch_slots += (slot & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")
-        native.arena.write(loaded.symbols[PAGES_SYMBOL], fetch_slots)
-        blocks = [place for pc in translation.blocks if (place := pages.place(pc)) is not None]
-        if translation.is_movable:
-            blocks = [Place(block.entry, ANYWHERE) for block in blocks]
-        entries: dict[int, RegionEntry] = {}
-        contents = _blocks_to_compare(translation, pages)
-        for number, (pc, symbol) in enumerate(translation.entries.items()):
-            place = pages.place(pc)
-            if place is not None and variant.regions.may_enter(place, pages.now, contents):
-                if not ctypes.c_uint32.from_address(place.entry).value:
-                    self.vcpu.entries.fill(place.entry, variant)
-                alternative = loaded.symbols[ALTERNATIVES_SYMBOL] + 4 * number
-                entries[place.entry] = RegionEntry(pc, loaded.symbols[symbol], alternative)
-        variant.regions.add(InstalledRegion(translation, loaded, where, blocks, entries, self.counts))
-        if not self._translates_all:
-            for pc in translation.reached_from_elsewhere:
-                if (counted := pages.entry(pc)) in entries:
-                    self._see_again(counted, variant)
-
-    def _is_current(self, translation: Translation, pages: MovedPages) -> bool:
-        """Whether this virtual machine has the code mapped, so that nobody else stores to it."""
-        machine = self.vcpu.memory.machine
-        for start, code in translation.code:
-            position = 0
-            while position < len(code):
-                address = start + position
-                page = pages.machine_page(address >> MACHINE_PAGE_SHIFT)
-                if page is None or not pages.variant.pages[page] or not self.vcpu.memory.has_mapped(page):
-                    return False
-                offset = address & MACHINE_PAGE_SIZE - 1
-                size = min(len(code) - position, MACHINE_PAGE_SIZE - offset)
-                if ctypes.string_at(machine.address(page) + offset, size) != code[position : position + size]:
-                    return False
-                position += size
-        return True
-
-
-def _blocks_to_compare(translation: Translation, pages: MovedPages) -> frozenset[int]:
-    """Of a translation that may be entered in place of others: host addresses of its blocks' entries; else nothing."""
-    entries = map(pages.entry, translation.blocks if translation.merges else ())
-    return frozenset(entry for entry in entries if entry is not None)
-
-
-def _page_numbers(translation: Translation) -> list[int]:
-    """The virtual pages of its code, as `translator.system.region_ir.region_pages` has them."""
-    numbers: set[int] = set()
-    for start, code in translation.code:
-        numbers.update(range(start >> MACHINE_PAGE_SHIFT, (start + len(code) - 1 >> MACHINE_PAGE_SHIFT) + 1))
-    return sorted(numbers)

@@ -15,6 +15,7 @@ from dbt_disco.virtual_machine.outcome import Ending
 from dbt_disco.virtual_machine.running import RunningVirtualMachine
 from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
 from runtime.system import translations
+from runtime.system.region_installer import RegionInstaller
 from runtime.system.translations import SystemTranslations
 from runtime.system.vcpu import SystemVcpu
 from runtime.translations import TranslationCounts
@@ -171,7 +172,7 @@ def test_what_comes_too_late_to_be_used_is_there_in_the_next_run(
     kernel = tmp_path / "kernel"
     kernel.write_bytes(raw_image(*UNTIL_INPUT))
     with monkeypatch.context() as patch:
-        patch.setattr(SystemTranslations, "_is_current", lambda *_: False)
+        patch.setattr(RegionInstaller, "_is_current", lambda *_: False)
         assert run_until(kernel, lambda counts: counts.outdated > 0).installed == 0
     later = run_until(kernel, lambda counts: counts.installed > 0)
     assert (later.from_cache, later.outdated) == (1, 0)
