@@ -44,6 +44,7 @@ class PageRoutines:
         self.migrate_run: Final = self._function(
             "migrate_run", _ADDRESS, _ADDRESS, _ADDRESS, _NUMBER, _NUMBER
         )
+        self.copy_run: Final = self._function("copy_run", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)
         self.hot_pages: Final = self._function("hot_pages", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)
         self.halve_bytes: Final = self._function("halve_bytes", _ADDRESS, _NUMBER)
         self.cool_entries: Final = self._function("cool_entries", _ADDRESS, _NUMBER)

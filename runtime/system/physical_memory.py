@@ -70,8 +70,10 @@ class PhysicalMemory:
         """Drops every translation to a physical page; set by the vCPU."""
         self.used_on: int | None = None
         """The node of the processor that the virtual machine runs on; None: nobody has said, the one of its memory."""
+        self._stored_to = 0, 0
+        """How many shared pages the guest has stored to one soon behind the other, and the one behind the last."""
         self.copied = 0
-        """Pages copied as they were stored to."""
+        """Pages copied as they were stored to, or as it seemed that they would be."""
         self._times_frozen: dict[int, int] = {}
         """Physical page → how often its code has been frozen."""
 
@@ -230,6 +232,26 @@ class PhysicalMemory:
             self._map(frame, (ctypes.c_uint32 * 1)(fresh + 1), 0, 1, Option.WRITABLE | Option.GIVEN)
         self.copied += 1
 
+    def make_writable_for_guest(self, frame: int) -> None:
+        """The same before a store of the vCPU's, which may be one of many to one page after the other: Linux patches
+        its text like that when it boots, and clears what the initramfs was in. Then the next ones are copied, too, as
+        far as others have them and no code of them is decoded.
+        """
+        self.make_writable(frame)
+        count, end = self._stored_to
+        count = count + 1 if end <= frame < end + _NEAR else 0
+        ahead = self._copy_ahead(frame + 1) if count > _STEADY else 0
+        self._stored_to = count, frame + 1 + ahead
+
+    def _copy_ahead(self, frame: int) -> int:
+        """Copy pages from one on; how many."""
+        machine, count = self.machine, -frame % _COPIED_TOGETHER
+        with machine.lock:
+            done = machine.routines.copy_run(machine.map_address, self._map_address, frame, count)
+            machine.settle()
+        self.copied += done
+        return done
+
     def mark_code(self, frame: int) -> int:
         """Before the first instruction of a page is decoded; returns the machine page."""
         machine, decoded = self.machine, self.decoded
@@ -346,3 +368,11 @@ class PhysicalMemory:
                 if start < stop:
                     self._native_unmap(start, stop - start)
             self.machine.settle()
+
+
+_STEADY: Final = 3
+"""Where so many shared pages have been stored to one behind the other …"""
+_NEAR: Final = 4
+"""… each less than so many further …"""
+_COPIED_TOGETHER: Final = 16
+"""… the next are copied at once, up to a multiple of so many."""

@@ -346,7 +346,7 @@ class SystemVcpu:
         return True
 
     def _meet_store(self) -> bool:
-        self.memory.make_writable(self.state.access_physical >> MACHINE_PAGE_SHIFT)
+        self.memory.make_writable_for_guest(self.state.access_physical >> MACHINE_PAGE_SHIFT)
         return True
 
     def _change_register_mode(self) -> bool:

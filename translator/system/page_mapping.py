@@ -42,6 +42,7 @@ def page_mapping_ir() -> str:
         _map_run(),
         _unmap_run(),
         _migrate_run(),
+        _copy_run(),
         _count_shared(),
         access_counts_ir(),
         heat_ir(),
@@ -308,6 +309,32 @@ def _migrate_run() -> str:
     r.give(argument(r, "count"))
     parameters = "i64 %map, i64 %vm, i64 %entries, i32 %count, i32 %node"
     return _sole_frame() + r.function("migrate_run", "i32", parameters)
+
+
+def _copy_run() -> str:
+    """Give copies of their own to a run of physical pages whose pages others use, too.
+
+    i32: how many of them, before one that is something else, or has code decoded, or before there is no page left.
+    """
+    r = PageRoutine()
+    with r.repeat(argument(r, "count")) as turn:
+        frame = argument(r, "frame") + turn
+        word = r.load(r.word_at(frame), 64)
+        with r.when(word.eq(0)):
+            r.give(turn)
+        page = r.machine_page(word)
+        is_shared = r.constant(1, 32).lt_unsigned(r.load(r.of_page("users", page), 32))
+        is_data = is_shared & (word & PMAP_WRITABLE).eq(0) & r.code_flags(page).eq(0)
+        with r.when(is_data ^ 1):
+            r.give(turn)
+        entry = r.call("allocate", 32, _map(r), r.get("node"), r.constant(0, 32))
+        with r.when(entry.eq(0), unlikely=True):
+            r.give(turn)
+        _copy(r, page, entry - 1)
+        _leave(r, frame, page)
+        _enter(r, frame, entry - 1, r.constant(PMAP_WRITABLE, 64))
+    r.give(argument(r, "count"))
+    return r.function("copy_run", "i32", "i64 %map, i64 %vm, i32 %frame, i32 %count")
 
 
 def _sole_frame() -> str:

@@ -17,7 +17,9 @@ from dbt_disco.virtual_machine.machine import Machine
 from dbt_disco.virtual_machine.outcome import Ending, Outcome
 from dbt_disco.virtual_machine.running import RunningVirtualMachine
 from dbt_disco.virtual_machine.virtual_machine import VirtualMachine
+from runtime.system.vcpu import SystemVcpu
 from tests.dbt_disco.virtual_machine.bare_programs import PREBUILT, monitor_call, raw_image
+from translator.state import Stop
 
 MEMORY_SIZE = 4 << 20
 TIMEOUT = 200
@@ -92,6 +94,48 @@ def test_a_page_is_private_after_the_first_store(machine: Machine, configuration
     third = VirtualMachine(configuration, ScriptedConsole(), machine=machine)
     assert third.memory.read(STORED_TO << 12, 4096) == b"\1" * 4096
     for guest in (one, other, third):
+        guest.close()
+
+
+IN_TURN = (
+    "lui r8, 0x8011",
+    "addiu r9, r0, 14",
+    "again:",
+    "sw r9, 8(r8)",
+    "addiu r9, r9, -1",
+    "bne r9, r0, again",
+    "addiu r8, r8, 0x1000",
+    *monitor_call(3),
+)
+"""Stores to 14 pages from STORED_TO on, one after the other."""
+
+
+def test_pages_that_are_stored_to_in_turn_are_copied_together(
+    machine: Machine, configuration: Configuration, tmp_path: Path
+) -> None:
+    """Linux patches its text like that. What is copied beyond that is as it was, and what others have is, too."""
+    kernel = tmp_path / "kernel"
+    kernel.write_bytes(raw_image(*IN_TURN).ljust(0x1_0000, b"\0") + b"\1" * 0x1_1000)
+    one, other = (VirtualMachine(configuration, ScriptedConsole(), machine=machine) for _ in range(2))
+    before = pages(other, KERNEL_FRAMES)
+    assert one.run().ending is Ending.POWER_OFF
+    first = STORED_TO - KERNEL_FRAMES.start
+    after = pages(one, KERNEL_FRAMES)
+    assert isinstance(one.vcpu, SystemVcpu)
+    assert one.vcpu.stops[Stop.COPY_ON_WRITE] == 5
+    copied = [number for number in range(len(after)) if after[number] != before[number]]
+    assert copied == list(range(first, first + 16))  # to the next multiple of 16
+    assert one.memory.copied == 16
+    assert pages(other, KERNEL_FRAMES) == before
+    assert all(machine.memory.users[after[number]] == 1 for number in copied)
+    for number in range(17):
+        page = one.memory.read((STORED_TO + number) << 12, 4096)
+        word = (14 - number).to_bytes(4, "little") if number < 14 else b"\1" * 4
+        assert page == b"\1" * 8 + word + b"\1" * 4084, number
+        assert other.memory.read((STORED_TO + number) << 12, 4096) == b"\1" * 4096
+    assert other.run().ending is Ending.POWER_OFF
+    assert other.memory.read(STORED_TO << 12, 12) == b"\1" * 8 + (14).to_bytes(4, "little")
+    for guest in (one, other):
         guest.close()
 
 
