@@ -148,8 +148,7 @@ class RegionEmitter:
         """What stands in the predecoded entry of `pc`: it enters the region at entry number `index`."""
         return f"""\
 define {CONVENTION} void @{symbol}({PARAMETERS}) nounwind {{
-{note_region(self.region.seed)}
-{enter_region(region, index)}
+{enter_region(region, index, self.region.seed)}
 }}"""
 
     def reserve(self) -> int:
@@ -500,17 +499,15 @@ _ATTRIBUTES = "nounwind noimplicitfloat"
 a realigned stack."""
 
 
-def note_region(seed: int | str) -> str:
-    """Lines that say which region is entered: what it leaves for may have to become part of it."""
-    return f"""\
-  %seed.at = getelementptr i8, ptr %state, i64 {_offset("region_seed")}
-  store i32 {seed}, ptr %seed.at"""
+def enter_region(region: str, index: int, seed: int | str, entry: str = "%entry", bias: str = "%bias") -> str:
+    """Lines that enter a region at entry number `index`; it gets the arguments `entry` and `bias`.
 
-
-def enter_region(region: str, index: int, entry: str = "%entry", bias: str = "%bias") -> str:
-    """Lines that enter a region at entry number `index`; it gets the arguments `entry` and `bias`."""
+    Its seed is noted, as what it is left for may have to become part of it.
+    """
     arguments = f"ptr %state, ptr %memory, ptr %handlers, ptr {entry}, ptr %number, i64 {bias}"
     return f"""\
+  %seed.at = getelementptr i8, ptr %state, i64 {_offset("region_seed")}
+  store i32 {seed}, ptr %seed.at
   %number = inttoptr i64 {index} to ptr
   musttail call {CONVENTION} void @{region}({arguments})
   ret void"""

@@ -8,15 +8,12 @@ import signal
 from collections.abc import Callable
 from functools import cache
 from itertools import count
-from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.host_faults import function_address
 from runtime.native_code import load_or_compile, system_native_code
 from runtime.system import host_timer, preemption_timer
 from translator.system.idle_loop import (
-    LATENESS_SHIFT,
-    MOST_LATENESS,
     OWNER_SHIFT,
     SPACE_SHIFT,
     STILL_WAITS,
@@ -104,7 +101,7 @@ class IdleVcpu:
         """See `IdleLoop.lend`."""
         self._vcpu.phase |= 1  # it may be entered, and left, at any time
         self._record.deadline = deadline
-        self._record.latest = deadline + min(deadline - monotonic_ns() >> LATENESS_SHIFT, MOST_LATENESS)
+        self._record.latest = deadline  # until it has waited here once
         self._record.left = STILL_WAITS
         self._record.claim = owner
 

@@ -23,6 +23,12 @@ _END: Final = _PHYSICAL_PAGES << MACHINE_PAGE_SHIFT
 _OFFSET_MASK: Final = MACHINE_PAGE_SIZE - 1
 _ALLOCATED_TOGETHER: Final = 16
 """Pages around a touched one that are allocated with it."""
+_STEADY: Final = 3
+"""Where so many shared pages have been stored to one behind the other …"""
+_NEAR: Final = 4
+"""… each less than so many further …"""
+_COPIED_TOGETHER: Final = 16
+"""… the next are copied at once, up to a multiple of so many."""
 _MOST_TIMES_FROZEN: Final = 8
 """How often a physical page's code is frozen, in all."""
 
@@ -368,11 +374,3 @@ class PhysicalMemory:
                 if start < stop:
                     self._native_unmap(start, stop - start)
             self.machine.settle()
-
-
-_STEADY: Final = 3
-"""Where so many shared pages have been stored to one behind the other …"""
-_NEAR: Final = 4
-"""… each less than so many further …"""
-_COPIED_TOGETHER: Final = 16
-"""… the next are copied at once, up to a multiple of so many."""

@@ -186,9 +186,9 @@ class SystemTranslations:
         name = self._cache_name(seed, pages)
         if not self._note_name:
             self._begin(name)
-        cached = self._known(name)
         is_served = pages.variant.regions.serves(place, pages)
-        if cached is not None and not is_served and self._installer.install(cached, seed, pages):
+        cached = None if is_served else self._known(name)
+        if cached is not None and self._installer.install(cached, seed, pages):
             self.counts.requested += 1
             self.counts.from_cache += 1
         elif is_hot:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -16,6 +17,7 @@ from runtime.arrivals import Arrivals
 from runtime.compile_client import CompileRequest
 from runtime.compile_service import CompileService
 from runtime.system.vcpu import SystemVcpu
+from runtime.vcpu import Vcpu
 from tests.runtime.native_guest import CODE, guest
 from tests.runtime.system.bare_machine import CODE as SYSTEM_CODE
 from tests.runtime.system.bare_machine import BareMachine
@@ -70,23 +72,22 @@ class Machine(Protocol):
 
 
 class UserMachine:
-    def __init__(self, vcpu: object) -> None:
+    def __init__(self, vcpu: Vcpu) -> None:
         self.vcpu = vcpu
 
     def run(self, place: int, times: int, mask: int, second: int) -> int:
-        state = self.vcpu.state  # type: ignore[attr-defined]
+        state = self.vcpu.state
         state.pc = CODE + 4 * place
         state.gpr[2], state.gpr[4], state.gpr[9], state.gpr[10] = 0, times, mask, second
-        assert self.vcpu.run() is Stop.EXCEPTION  # type: ignore[attr-defined]
+        assert self.vcpu.run() is Stop.EXCEPTION
         return int(state.gpr[2])
 
     def translations(self) -> list[Translation]:
-        installed = self.vcpu.translations._by_offset  # type: ignore[attr-defined]
+        installed = self.vcpu.translations._by_offset
         return [region.translation for _, region in installed]
 
     def entered(self, address: int) -> Translation:
-        found: Translation = self.vcpu.translations._by_entry[address].translation  # type: ignore[attr-defined]
-        return found
+        return self.vcpu.translations._by_entry[address].translation
 
 
 class SystemMachine:
@@ -216,16 +217,16 @@ def test_a_larger_region_has_others_blocks_and_entries() -> None:
 
     others = {4 * DETOUR, 4 * RETURNED}
 
-    def region(**more: Callable[[int], bool]) -> tuple[set[int], set[int]]:
-        profile = Profile(word, lambda pc: counts.get(pc, 0), decode=decode, **more)  # type: ignore[arg-type]
-        found = discover(0, profile)
-        assert found is not None
-        return set(found.blocks), set(found.entries)
+    def found(profile: Profile) -> tuple[set[int], set[int]]:
+        region = discover(0, profile)
+        assert region is not None
+        return set(region.blocks), set(region.entries)
 
-    plain_blocks, plain_entries = region(has_region=lambda pc: pc == 4 * DETOUR)
+    plain = Profile(word, lambda pc: counts.get(pc, 0), decode=decode, has_region=lambda pc: pc == 4 * DETOUR)
+    plain_blocks, plain_entries = found(plain)
     assert not plain_blocks & others
     assert plain_entries == {0}
-    blocks, entries = region(has_region=lambda pc: pc == 4 * DETOUR, is_translated=lambda pc: pc in others)
+    blocks, entries = found(replace(plain, is_translated=lambda pc: pc in others))
     assert blocks > plain_blocks | {4 * DETOUR}
     assert entries == {0, 4 * DETOUR}
 

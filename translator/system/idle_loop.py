@@ -207,7 +207,7 @@ def _take() -> str:
 
 def _first() -> str:
     """i64 first(loop): the record of the vCPU that is due first, 0 if none is idle here; `first` is when, and `until`
-    the last of the deadlines before the first of those that are the latest.
+    the last deadline that can be waited for with nobody later than their `latest`.
     """
     r = _LoopRoutine()
     for name, start in (("best", 0), ("latest", FOR_EVER)):

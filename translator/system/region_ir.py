@@ -22,7 +22,7 @@ from translator.native_cpu import CONVENTION, PARAMETERS, store_field
 from translator.predecode import ENTRY_SIZE
 from translator.region import Block, Region
 from translator.region_cpu import RegionCpu
-from translator.region_ir import Path, RegionEmitter, RegionIr, enter_region, note_region
+from translator.region_ir import Path, RegionEmitter, RegionIr, enter_region
 from translator.state import OFFSET, Access, ExceptionCode, Stop
 from translator.system.access_groups import access_groups, written_registers
 from translator.system.coprocessor import needs_coprocessor_1
@@ -119,11 +119,10 @@ class SystemRegionEmitter(RegionEmitter):
                 "  %moved = inttoptr i64 %displacement to ptr",
                 "  %moved.by = trunc i64 %displacement to i32",
                 f"  %seed = add i32 %moved.by, {self.region.seed}",
-                note_region("%seed"),
             ]
-            lines.append(enter_region(region, index, "%moved", "%clock.here"))
+            lines.append(enter_region(region, index, "%seed", "%moved", "%clock.here"))
         else:
-            lines += [note_region(self.region.seed), enter_region(region, index)]
+            lines.append(enter_region(region, index, self.region.seed))
         body = "\n".join(lines)
         arguments = "ptr %state, ptr %memory, ptr %handlers, ptr %entry, ptr %next, i64 %bias"
         return f"""\
