@@ -20,8 +20,10 @@ SECTORS, ROUNDS = 300, 40
 ALL = f"task=all sectors={SECTORS} rounds={ROUNDS}"
 """Reads and checks all files, writes, computes, and reports."""
 MEMORY = 16 << 20
-_UNCERTAIN = ("kernel: ", "statistics: ")
-"""How the lines begin that are not the same every time."""
+_BEGINNING = "kernel: "
+"""How the first line of each life begins."""
+_UNCERTAIN = ("statistics: ",)
+"""How the other lines begin that are not the same every time."""
 
 
 def kernel_member(
@@ -57,13 +59,15 @@ def output(member: Member) -> str:
 
 def lives(member: Member) -> list[list[str]]:
     """What it has reported in each of its lives, line by line; the last may not be over."""
-    reports: list[list[str]] = []
-    for line in output(member).splitlines():
-        if line.startswith("kernel: "):
-            reports.append([])
-        elif reports and not line.startswith(_UNCERTAIN):
-            reports[-1].append(line)
-    return reports
+    return lives_in(output(member))
+
+
+def lives_in(text: str) -> list[list[str]]:
+    """The reports of each life; one that was killed within a line has its next life begin in that line."""
+    return [
+        [line for line in life.splitlines()[1:] if not line.startswith(_UNCERTAIN)]
+        for life in text.split(_BEGINNING)[1:]
+    ]
 
 
 def expected_report(member: Member) -> Sequence[str]:

@@ -12,7 +12,15 @@ from dbt_disco.cluster.configuration import MachineConfiguration, Restart
 from dbt_disco.cluster.member import MemberState
 from dbt_disco.disks.drive import SharingMode
 from tests.dbt_disco.cluster.clusters import running, share_equal_pages, wait_for_state, wait_until
-from tests.dbt_disco.cluster.kernels import ALL, assert_right, expected_report, kernel_member, lives, output
+from tests.dbt_disco.cluster.kernels import (
+    ALL,
+    assert_right,
+    expected_report,
+    kernel_member,
+    lives,
+    lives_in,
+    output,
+)
 from tests.dbt_disco.commands.command import command
 from tests.dbt_disco.demo.kernel_boot import VOLUME
 
@@ -51,6 +59,13 @@ def test_who_crashes_takes_no_more_than_a_share(kind: str, disk: Path) -> None:
         cluster.do(crashing.kill, "the end").result()
         wait_for_state(crashing, MemberState.STOPPED)
         assert cluster.do(cluster.audit).result() == []
+
+
+def test_a_life_that_ends_within_a_line_is_told_from_the_next() -> None:
+    assert lives_in("kernel: a\nread: 1\nwrite: seed=vmkernel: a\nread: 1\nstatistics: 2\nwrite: 3\n") == [
+        ["read: 1", "write: seed=vm"],
+        ["read: 1", "write: 3"],
+    ]
 
 
 def live_under_load(disk: Path, seed: int, seconds: float) -> None:
