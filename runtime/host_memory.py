@@ -8,6 +8,8 @@ import os
 from typing import Final
 
 from translator.host_memory_flags import (
+    MADV_COLLAPSE,
+    MADV_DONTNEED,
     MAP_ANONYMOUS,
     MAP_FIXED,
     MAP_NORESERVE,
@@ -34,6 +36,7 @@ __all__ = [
     "PROT_NONE",
     "PROT_READ",
     "PROT_WRITE",
+    "collapse_memory",
     "discard_memory",
     "map_memory",
     "move_memory",
@@ -86,7 +89,7 @@ def protect_memory(address: int, length: int, protection: int) -> None:
 
 def discard_memory(address: int, length: int) -> None:
     """Give private anonymous pages back: they read as zeros from now on. `OSError` when the kernel refuses."""
-    if _madvise(address, length, mmap.MADV_DONTNEED):
+    if _madvise(address, length, MADV_DONTNEED):
         raise _error("madvise")
 
 
@@ -94,6 +97,11 @@ def remove_memory(address: int, length: int) -> None:
     """Give shared pages of a file in memory back: they read as zeros from now on. `OSError` when the kernel refuses."""
     if _madvise(address, length, mmap.MADV_REMOVE):
         raise _error("madvise")
+
+
+def collapse_memory(address: int, length: int) -> bool:
+    """Back what is mapped there, some of which must be in memory, with large pages; False when the kernel refuses."""
+    return not _madvise(address, length, MADV_COLLAPSE)
 
 
 def move_memory(address: int, length: int, new_length: int, flags: int, new_address: int) -> int:

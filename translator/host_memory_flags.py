@@ -14,3 +14,6 @@ MAP_FIXED: Final = 0x10
 MAP_ANONYMOUS: Final = 0x20
 MAP_NORESERVE: Final = 0x4000
 MAP_POPULATE: Final = 0x8000
+MADV_DONTNEED: Final = 4
+MADV_COLLAPSE: Final = 25
+"""Since Linux 6.1."""

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Final
 
 from runtime.decoded_words import DecodedWords
 from runtime.disk_cache import DiskCache
-from runtime.flat_array import zeros
+from runtime.flat_array import words_in_use, zeros
 from runtime.system.code_variant import CodeVariant, Runner, VariantKey
+from translator.system.memory_map import PLACE_SHIFT
 from translator.system.views import MACHINE_CODE, MACHINE_REGIONS, MACHINE_WAS_DATA
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ class DecodedPages:
         """Hash of contents → a frozen page that has them."""
         self._hashes: Final[dict[int, int]] = {}
         """The other way round."""
+        self.frozen_at: Final = zeros(ctypes.c_uint32, 1 << PLACE_SHIFT)
+        """By physical page: the number + 1 of the page that was frozen last there, in some virtual machine; 0: none is.
+        Where one virtual machine has code, others of the same kernel have it, too.
+        """
+        self._frames: Final[dict[int, int]] = {}
+        """Frozen page → the physical page that it was frozen at."""
 
     def close(self) -> None:
         """Give everything back to the host; no vCPU may be left."""
@@ -136,6 +143,8 @@ class DecodedPages:
             name = self._hashes[fresh] = self._hashes[page]
             if replaces:
                 self._frozen[name] = fresh
+                if page in self._frames:
+                    self._set_frozen_at(self._frames.pop(page), fresh)
         for variant in self._variants.values():
             if variant.pages[page]:
                 self.begin(fresh, variant)
@@ -164,16 +173,24 @@ class DecodedPages:
 
     # Frozen pages.
 
-    def freeze(self, page: int, contents: bytes) -> None:
-        """Nobody can store to a page any more that will hold code."""
+    def freeze(self, page: int, contents: bytes, frame: int) -> None:
+        """Nobody can store to a page any more that will hold code, and is mapped at a physical page."""
         self._hashes[page] = name = hash(contents)
         self._frozen[name] = page
+        self._set_frozen_at(frame, page)
+
+    def _set_frozen_at(self, frame: int, page: int) -> None:
+        self.frozen_at[frame] = page + 1
+        self._frames[page] = frame
 
     def thaw(self, page: int) -> None:
         """What a page holds may change, or somebody may store to it."""
         name = self._hashes.pop(page, None)
         if name is not None and self._frozen.get(name) == page:
             del self._frozen[name]
+        frame = self._frames.pop(page, None)
+        if frame is not None and self.frozen_at[frame] == page + 1:
+            self.frozen_at[frame] = 0
 
     def frozen_page(self, contents: bytes) -> int | None:
         """A frozen page that holds the same, to all appearances."""
@@ -182,6 +199,10 @@ class DecodedPages:
     def pages_with_history(self) -> Iterator[int]:
         """Those that have been taken for data, for the auditor."""
         return iter(self._times_data)
+
+    def frozen_places(self) -> Iterator[tuple[int, int]]:
+        """(physical page, machine page): all of `frozen_at`, for the auditor."""
+        return ((frame, entry - 1) for frame, entry in words_in_use(self.frozen_at))
 
     def frozen_pages(self) -> Iterator[int]:
         """All of them, for the auditor."""

@@ -36,6 +36,7 @@ from runtime.host_memory import (
 )
 from runtime.system.access_counts import AccessCounts
 from runtime.system.decoded_pages import DecodedPages
+from runtime.system.large_pages import LargePagesAhead
 from runtime.system.page_routines import EntryList, page_routines
 from translator.system.memory_map import (
     LARGE_PAGE_SIZE,
@@ -98,6 +99,10 @@ class MachineMemory:
         self.shares_code: Final = shares_code
         self.users: Final = zeros(ctypes.c_uint32, self.pages)
         """How many physical pages and caches use each page; 0: it is free."""
+        self.copied_at: Final = zeros(ctypes.c_uint32, 1 << PLACE_SHIFT)
+        """By physical page: the number + 1 of the shared page that a virtual machine has stored to there, last of all,
+        and so has got a copy of; 0: none has. Others that have the same page there will do the same.
+        """
         self._heads: Final = zeros(ctypes.c_uint32, self.pages)
         self._links: Final = _reserve(_LINKS_SIZE)
         self.map: Final = MemoryMap(
@@ -106,8 +111,12 @@ class MachineMemory:
             heads=ctypes.addressof(self._heads),
             links=self._links,
             code_flags=ctypes.addressof(self.decoded.flags),
+            frozen_at=ctypes.addressof(self.decoded.frozen_at),
+            copied_at=ctypes.addressof(self.copied_at),
             nodes=nodes,
             node_pages=node_pages,
+            ring=1,
+            bell=-1,
         )
         self.map_address: Final = ctypes.addressof(self.map)
         self.routines: Final = page_routines(use_cache)
@@ -118,9 +127,11 @@ class MachineMemory:
         self.reclaim: Callable[[int], int] | None = None
         """Asked, under the lock, to release so many pages when none is free; says how many are free now."""
         self._numbers: list[int] = list(range(VIRTUAL_MACHINES_MAX, 0, -1))
+        self._large_pages: Final = LargePagesAhead(self.map)
 
     def close(self) -> None:
         """Give everything back to the host."""
+        self._large_pages.close()
         self.decoded.close()
         unmap_memory(self._reserved, self._size + LARGE_PAGE_SIZE)
         os.close(self.descriptor)
@@ -128,11 +139,12 @@ class MachineMemory:
 
     # Virtual machines.
 
-    def enrol(self) -> int:
-        """A number for a virtual machine, from 1; TooManyVirtualMachines."""
+    def enrol(self, node: int = 0) -> int:
+        """A number for a virtual machine that will have memory of a node, from 1; TooManyVirtualMachines."""
         with self.lock:
             if not self._numbers:
                 raise TooManyVirtualMachines
+            self._large_pages.expect_use(node)
             return self._numbers.pop()
 
     def dismiss(self, number: int) -> None:

@@ -45,6 +45,8 @@ class PageRoutines:
             "migrate_run", _ADDRESS, _ADDRESS, _ADDRESS, _NUMBER, _NUMBER
         )
         self.copy_run: Final = self._function("copy_run", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)
+        self.copy_changed: Final = self._function("copy_changed", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)
+        self.exchange_run: Final = self._function("exchange_run", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)
         self.hot_pages: Final = self._function("hot_pages", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)
         self.halve_bytes: Final = self._function("halve_bytes", _ADDRESS, _NUMBER)
         self.cool_entries: Final = self._function("cool_entries", _ADDRESS, _NUMBER)

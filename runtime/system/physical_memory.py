@@ -29,6 +29,8 @@ _NEAR: Final = 4
 """… each less than so many further …"""
 _COPIED_TOGETHER: Final = 16
 """… the next are copied at once, up to a multiple of so many."""
+_LIKE_OTHERS: Final = 32
+"""Pages around one that a guest stores to, or executes, for which it is looked at what others have done."""
 _MOST_TIMES_FROZEN: Final = 8
 """How often a physical page's code is frozen, in all."""
 
@@ -63,7 +65,7 @@ class PhysicalMemory:
         for part in self.ranges:
             ctypes.memset(ctypes.addressof(self._is_memory) + part.start, 1, len(part))
         self.size: Final = sum(size for _, size in ranges)
-        self.number: Final = machine.enrol()
+        self.number: Final = machine.enrol(node)
         """Which virtual machine it is, in the machine's back map."""
         self.map: Final = PhysicalMap(
             pmap=ctypes.addressof(self.pmap),
@@ -236,25 +238,48 @@ class PhysicalMemory:
             machine.page_copied(page)
             ctypes.memmove(machine.address(fresh), machine.address(page), MACHINE_PAGE_SIZE)
             self._map(frame, (ctypes.c_uint32 * 1)(fresh + 1), 0, 1, Option.WRITABLE | Option.GIVEN)
+            machine.copied_at[frame] = page + 1
         self.copied += 1
 
     def make_writable_for_guest(self, frame: int) -> None:
         """The same before a store of the vCPU's, which may be one of many to one page after the other: Linux patches
         its text like that when it boots, and clears what the initramfs was in. Then the next ones are copied, too, as
-        far as others have them and no code of them is decoded.
+        far as others have them and no code of them is decoded. Where another virtual machine has stored to the same,
+        what it has around is.
         """
-        self.make_writable(frame)
+        if self.machine.copied_at[frame] and self._copy_changed_around(frame):
+            return
         count, end = self._stored_to
         count = count + 1 if end <= frame < end + _NEAR else 0
-        ahead = self._copy_ahead(frame + 1) if count > _STEADY else 0
-        self._stored_to = count, frame + 1 + ahead
+        ahead = -(frame + 1) % _COPIED_TOGETHER if count > _STEADY else 0
+        done = self._copy_run(frame, 1 + ahead) if self.pmap[frame] else 0
+        if not done:
+            self.make_writable(frame)
+        self._stored_to = count, frame + max(done, 1)
 
-    def _copy_ahead(self, frame: int) -> int:
-        """Copy pages from one on; how many."""
-        machine, count = self.machine, -frame % _COPIED_TOGETHER
+    def _copy_changed_around(self, frame: int) -> bool:
+        """Copy what the guest is about to change, as others have; whether the physical page is among it."""
+        machine, first = self.machine, frame & -_LIKE_OTHERS
         with machine.lock:
-            done = machine.routines.copy_run(machine.map_address, self._map_address, frame, count)
+            page = self.machine_page(frame)
+            self.copied += machine.routines.copy_changed(
+                machine.map_address, self._map_address, first, _LIKE_OTHERS
+            )
             machine.settle()
+            is_copied = self.machine_page(frame) != page
+            if is_copied:
+                machine.page_copied(page)
+        return is_copied
+
+    def _copy_run(self, frame: int, count: int) -> int:
+        """Copy pages from one on, which the guest stores to, as far as that is all there is to do; how many."""
+        machine = self.machine
+        with machine.lock:
+            page = self.machine_page(frame)
+            done = machine.routines.copy_run(machine.map_address, self._map_address, frame, count)
+            if done:
+                machine.page_copied(page)
+                machine.settle()
         self.copied += done
         return done
 
@@ -272,7 +297,7 @@ class PhysicalMemory:
 
     def _freeze(self, frame: int, page: int) -> int:
         """Have a page with code that is the virtual machine's own be known by its contents, or use one that holds the
-        same; the machine page from now on.
+        same, and so for pages around it; the machine page from now on.
 
         What is stored to again and again stays as it is.
         """
@@ -280,14 +305,23 @@ class PhysicalMemory:
         if times == _MOST_TIMES_FROZEN:
             return page
         self._times_frozen[frame] = times + 1
+        if self.decoded.frozen_at[frame]:
+            self._exchange_around(frame)
+            if not self.may_store(frame):
+                return self.machine_page(frame)
         contents = ctypes.string_at(self.machine.address(page), MACHINE_PAGE_SIZE)
         same = self.decoded.frozen_page(contents)
         if same is not None and ctypes.string_at(self.machine.address(same), MACHINE_PAGE_SIZE) == contents:
             self._map(frame, (ctypes.c_uint32 * 1)(same + 1), 0, 1, Option(0))
             return same
         self.forbid_stores(frame)
-        self.decoded.freeze(page, contents)
+        self.decoded.freeze(page, contents, frame)
         return page
+
+    def _exchange_around(self, frame: int) -> None:
+        machine, first = self.machine, frame & -_LIKE_OTHERS
+        machine.routines.exchange_run(machine.map_address, self._map_address, first, _LIKE_OTHERS)
+        machine.settle()
 
     # Mapping; under the machine's lock.
 

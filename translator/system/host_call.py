@@ -13,6 +13,7 @@ from translator.system.routine import Routine
 class HostCall(IntEnum):
     """Numbers of x86-64 Linux."""
 
+    WRITE = 1
     MMAP = 9
     MPROTECT = 10
     MADVISE = 28
@@ -20,8 +21,6 @@ class HostCall(IntEnum):
 
 MAP_NOTHING: Final = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED
 """Instead of whatever is there."""
-MADV_DONTNEED: Final = 4
-MADV_COLLAPSE: Final = 25
 
 _REGISTERS: Final = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 

@@ -47,6 +47,11 @@ class MemoryMap(ctypes.Structure):
         ("heads", ctypes.c_uint64),  # host address of the u32 per page
         ("links", ctypes.c_uint64),  # host address of the link of place 0
         ("code_flags", ctypes.c_uint64),  # host address of the byte per page (`views`)
+        ("frozen_at", ctypes.c_uint64),  # host address of the u32 per physical page: `DecodedPages.frozen_at`
+        (
+            "copied_at",
+            ctypes.c_uint64,
+        ),  # host address of the u32 per physical page: `MachineMemory.copied_at`
         ("nodes", ctypes.c_uint32),
         ("node_pages", ctypes.c_uint32),  # pages of each node; page // node_pages is the node
         ("all_dirty", ctypes.c_uint32),  # dirty pages on all nodes
@@ -61,6 +66,8 @@ class MemoryMap(ctypes.Structure):
         ("clean", _PerNode),  # first entry of the list
         ("untouched", _PerNode),  # so many of the node's pages have been in use ever
         ("free", _PerNode),  # pages on both lists
+        ("ring", ctypes.c_uint64),  # what to write …
+        ("bell", ctypes.c_int32),  # … to this descriptor when a large page has been begun; less than 0: none
     ]
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from translator.host_memory_flags import MADV_COLLAPSE
 from translator.ir import UNLIKELY_METADATA, IrValue
 from translator.system.access_counts import access_counts_ir
 from translator.system.heat import heat_ir
-from translator.system.host_call import MADV_COLLAPSE, HostCall, host_call
+from translator.system.host_call import HostCall, host_call
 from translator.system.memory_map import LARGE_PAGE_SIZE, PLACE_SHIFT, Option
 from translator.system.page_routine import PageRoutine
 from translator.system.routine import Routine, argument
@@ -42,7 +43,11 @@ def page_mapping_ir() -> str:
         _map_run(),
         _unmap_run(),
         _migrate_run(),
+        _copy_page(),
         _copy_run(),
+        _copy_changed(),
+        _is_same(),
+        _exchange_run(),
         _count_shared(),
         access_counts_ir(),
         heat_ir(),
@@ -96,10 +101,13 @@ def _allocate() -> str:
 def _back_with_large_page(r: PageRoutine, host: IrValue) -> None:
     """If a page is the first of a large one, have the host back that as a whole, if it can: that takes a fifth of the
     time of 512 page faults, and accesses are faster. The host wants some of it to be there.
+
+    Mostly a thread has done so already (`runtime.system.large_pages`); then this is soon done. It is to go on now.
     """
     with r.when((host & LARGE_PAGE_SIZE - 1).eq(0), unlikely=True):
         r.store(host, r.constant(0, 8))
         host_call(r, HostCall.MADVISE, host, LARGE_PAGE_SIZE, MADV_COLLAPSE)
+        host_call(r, HostCall.WRITE, r.get("bell").zext(64), r.field_at("ring"), 8)
 
 
 def _clear(r: PageRoutine, host: IrValue) -> None:
@@ -323,18 +331,90 @@ def _copy_run() -> str:
         with r.when(word.eq(0)):
             r.give(turn)
         page = r.machine_page(word)
-        is_shared = r.constant(1, 32).lt_unsigned(r.load(r.of_page("users", page), 32))
-        is_data = is_shared & (word & PMAP_WRITABLE).eq(0) & r.code_flags(page).eq(0)
+        is_data = _is_shared(r, word, page) & r.code_flags(page).eq(0)
         with r.when(is_data ^ 1):
             r.give(turn)
-        entry = r.call("allocate", 32, _map(r), r.get("node"), r.constant(0, 32))
-        with r.when(entry.eq(0), unlikely=True):
+        with r.when(r.call("copy_page", 32, _map(r), _vm(r), frame, page).eq(0), unlikely=True):
             r.give(turn)
+    r.give(argument(r, "count"))
+    return r.function("copy_run", "i32", "i64 %map, i64 %vm, i32 %frame, i32 %count")
+
+
+def _is_shared(r: PageRoutine, word: IrValue, page: IrValue) -> IrValue:
+    """Whether a page has other users than the physical page that a word of pmap is for."""
+    has_others = r.constant(1, 32).lt_unsigned(r.load(r.of_page("users", page), 32))
+    return has_others & (word & PMAP_WRITABLE).eq(0)
+
+
+def _copy_page() -> str:
+    """Give a copy of its own to a physical page whose page others use, too; i32: 0 if there is no page left."""
+    r = PageRoutine()
+    frame, page = argument(r, "frame"), argument(r, "page")
+    entry = r.call("allocate", 32, _map(r), r.get("node"), r.constant(0, 32))
+    with r.when(entry.ne(0)):
         _copy(r, page, entry - 1)
         _leave(r, frame, page)
         _enter(r, frame, entry - 1, r.constant(PMAP_WRITABLE, 64))
-    r.give(argument(r, "count"))
-    return r.function("copy_run", "i32", "i64 %map, i64 %vm, i32 %frame, i32 %count")
+        r.store(r.of_frame("copied_at", frame), page + 1)
+    r.give(entry)
+    return r.function("copy_page", "i32", "i64 %map, i64 %vm, i32 %frame, i32 %page")
+
+
+def _copy_changed() -> str:
+    """Give copies of their own to those of a run of physical pages that share pages with others, one of whom has stored
+    to the same page there; i32: how many.
+    """
+    r = PageRoutine()
+    copied = r.assign("copied", "alloca i32")
+    r.emit(f"store i32 0, ptr {copied}")
+    with r.repeat(argument(r, "count")) as turn:
+        frame = argument(r, "frame") + turn
+        shared, word = r.load(r.of_frame("copied_at", frame), 32), r.load(r.word_at(frame), 64)
+        with r.when(shared.ne(0) & word.ne(0)):
+            page = r.machine_page(word)
+            with r.when(_is_shared(r, word, page) & shared.eq(page + 1)):
+                more = r.call("copy_page", 32, _map(r), _vm(r), frame, page).ne(0).zext(32)
+                so_far = r.value("so_far", f"load i32, ptr {copied}", 32)
+                r.emit(f"store {(so_far + more).typed()}, ptr {copied}")
+    r.give(r.value("so_far", f"load i32, ptr {copied}", 32))
+    return r.function("copy_changed", "i32", "i64 %map, i64 %vm, i32 %frame, i32 %count")
+
+
+def _exchange_run() -> str:
+    """Map the frozen pages that some virtual machine has had code in at a run of physical pages, where those hold the
+    same in pages of their own: read-only, whether they have been executed or not.
+    """
+    r = PageRoutine()
+    with r.repeat(argument(r, "count")) as turn:
+        frame = argument(r, "frame") + turn
+        frozen, word = r.load(r.of_frame("frozen_at", frame), 32), r.load(r.word_at(frame), 64)
+        with r.when(frozen.ne(0) & (word & PMAP_WRITABLE).ne(0)):
+            page = r.machine_page(word)
+            is_own = r.load(r.of_page("users", page), 32).eq(1) & r.code_flags(page).eq(0)
+            with r.when(is_own), r.when(r.call("is_same", 32, _map(r), page, frozen - 1).ne(0)):
+                users_at = r.of_page("users", frozen - 1)
+                r.store(users_at, r.load(users_at, 32) + 1)
+                _leave(r, frame, page)
+                _enter(r, frame, frozen - 1, r.constant(0, 64))
+    r.finish()
+    return r.function("exchange_run", "void", "i64 %map, i64 %vm, i32 %frame, i32 %count")
+
+
+def _is_same() -> str:
+    """i32: whether two pages hold the same."""
+    r = PageRoutine()
+    base = r.get("machine_base")
+    hosts = [base + (argument(r, name).zext(64) << PAGE_SHIFT) for name in ("page", "other")]
+    with r.repeat((1 << PAGE_SHIFT) // _VECTOR_SIZE) as turn:
+        pointers = [r.pointer(host + turn.zext(64) * _VECTOR_SIZE) for host in hosts]
+        one, other = (
+            r.assign("loaded", f"load {_VECTOR}, ptr {pointer}, align {_VECTOR_SIZE}") for pointer in pointers
+        )
+        differ = r.assign("differ", f"icmp ne {_VECTOR} {one}, {other}")
+        with r.when(r.value("lanes", f"bitcast <8 x i1> {differ} to i8", 8).ne(0), unlikely=True):
+            r.give(0)
+    r.give(1)
+    return r.function("is_same", "i32", "i64 %map, i32 %page, i32 %other")
 
 
 def _sole_frame() -> str:

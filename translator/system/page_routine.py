@@ -36,6 +36,10 @@ class PageRoutine(Routine):
         """Host address of a place's link."""
         return self.get("links") + (place.zext(64) << 3)
 
+    def of_frame(self, array: str, frame: IrValue) -> IrValue:
+        """Host address of an element of `frozen_at` or `copied_at`."""
+        return self.get(array) + (frame.zext(64) << 2)
+
     def call(self, name: str, width: int, *values: IrValue) -> IrValue:
         typed = ", ".join(value.typed() for value in values)
         return self.value(name, f"call i{width} @{name}({typed})", width)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Final
 
 from translator.host_memory_flags import (
+    MADV_DONTNEED,
     MAP_FIXED,
     MAP_POPULATE,
     MAP_SHARED,
@@ -24,7 +25,7 @@ from translator.host_memory_flags import (
 )
 from translator.ir import IrValue
 from translator.state import OFFSET, Access, FaultAnswer
-from translator.system.host_call import MADV_DONTNEED, MAP_NOTHING, HostCall, host_call
+from translator.system.host_call import MAP_NOTHING, HostCall, host_call
 from translator.system.routine import Routine, argument
 from translator.system.views import (
     BLOCK_IN_WINDOW,

@@ -343,6 +343,36 @@ class MemoryModel(RuleBasedStateMachine):
 
         self._with(number, act)
 
+    @rule(
+        numbers=st.lists(_guests, min_size=2, max_size=3),
+        page=_pages,
+        segment=st.sampled_from(_SEGMENTS),
+        differences=st.tuples(*[st.integers(0, 1)] * 3),
+    )
+    def run_the_same_text(
+        self, numbers: list[int], page: int, segment: int, differences: tuple[int, ...]
+    ) -> None:
+        """One after the other, they have almost the same code on two pages from the disk, and execute it."""
+
+        def act(guest: Guest, difference: int) -> None:
+            first = min(page, MEMORY_PAGES - 2)
+            assert guest.deliver is not None
+            guest.deliver(0, [(first * PAGE, 2 * PAGE)])
+            guest.expected[first * PAGE : (first + 2) * PAGE] = guest.expected_disk[: 2 * PAGE]
+            contents = [code(7), code(8 + difference)]
+            for beside, text in enumerate(contents):
+                at = (first + beside) * PAGE
+                for offset in (0, 4):
+                    guest.access(
+                        _STORE, at + offset, segment, int.from_bytes(text[offset : offset + 4], "little")
+                    )
+                guest.expected[at : at + len(text)] = text
+            for beside in (0, 1):
+                self._execute(guest, first + beside, segment)
+
+        for number, difference in zip(numbers, differences, strict=False):
+            self._with(number, lambda guest, difference=difference: act(guest, difference))  # type: ignore[misc]
+
     @rule(number=_guests, page=_pages, segment=st.sampled_from(_SEGMENTS))
     def execute(self, number: int, page: int, segment: int) -> None:
         """A page, if there is code at its beginning."""

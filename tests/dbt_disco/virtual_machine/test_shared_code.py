@@ -177,6 +177,46 @@ def test_equal_pages_become_one_when_they_are_executed(machine: Machine, tmp_pat
         guest.close()
 
 
+FUNCTIONS = 8
+PATCH_AND_RUN = (
+    *("lui r16, 0x8010", "ori r16, r16, 0x1000", f"addiu r17, r0, {FUNCTIONS}", "addu r2, r0, r0"),
+    *("patch:", "lw r9, 4(r16)", "addu r9, r9, r17", "sw r9, 4(r16)"),
+    *("addiu r17, r17, -1", "bne r17, r0, patch", "addiu r16, r16, 0x1000"),
+    f"addiu r17, r0, {FUNCTIONS}",
+    *("call:", "addiu r16, r16, -0x1000", "jalr r31, r16", "addiu r17, r17, -1", "bne r17, r0, call", "nop"),
+    *("addu r4, r2, r0", *monitor_call(3)),
+)
+"""Has FUNCTIONS functions, a page each from LOOP_PAGE on, add something else than they would, and calls them."""
+
+
+def test_patched_text_is_copied_and_exchanged_together(machine: Machine, tmp_path: Path) -> None:
+    """The second virtual machine does what the first has done; what the third has done otherwise it keeps."""
+    kernel = tmp_path / "kernel"
+    function = raw_image("jr r31", "addiu r2, r2, 1").ljust(0x1000, b"\0")
+    kernel.write_bytes(raw_image(*PATCH_AND_RUN).ljust(LOOP_PAGE, b"\0") + function * FUNCTIONS)
+    setup = Configuration(kernel, memory_size=MEMORY_SIZE, use_cache=False)
+    guests = [VirtualMachine(setup, ScriptedConsole(), machine=machine) for _ in range(3)]
+    frames = range(0x101, 0x101 + FUNCTIONS)
+    total = FUNCTIONS * (FUNCTIONS + 3) // 2
+    other, own = frames[2], 9
+    guests[2].memory.write(other << 12 | 4, (own - (FUNCTIONS - 2)).to_bytes(1, "little"))
+    assert [guest.run().status for guest in guests] == [total, total, total - (FUNCTIONS - 1) + own]
+    stops = [vcpu(guest).stops for guest in guests]
+    assert [each[Stop.COPY_ON_WRITE] for each in stops[1:]] == [1, 1]
+    assert stops[0][Stop.NEW_CODE] > FUNCTIONS
+    assert [each[Stop.NEW_CODE] for each in stops[1:]] == [1, 2], "the first of them, and the other one"
+    found = [[guest.memory.machine_page(frame) for frame in frames] for guest in guests]
+    assert found[0] == found[1]
+    assert [number for number in range(FUNCTIONS) if found[2][number] != found[0][number]] == [2]
+    machine.audit(guests)
+    guests[0].memory.write(frames[0] << 12 | 4, b"\0")
+    assert guests[1].memory.read(frames[0] << 12 | 4, 1) == bytes([FUNCTIONS + 1])
+    machine.audit(guests)
+    for guest in guests:
+        guest.close()
+    machine.audit([])
+
+
 @pytest.mark.parametrize("engine", ["interpreter", "translator", "auto"])
 def test_who_changes_shared_code_executes_the_new_one_others_the_old(
     machine: Machine, tmp_path: Path, engine: str

@@ -135,6 +135,13 @@ def test_pages_that_are_stored_to_in_turn_are_copied_together(
         assert other.memory.read((STORED_TO + number) << 12, 4096) == b"\1" * 4096
     assert other.run().ending is Ending.POWER_OFF
     assert other.memory.read(STORED_TO << 12, 12) == b"\1" * 8 + (14).to_bytes(4, "little")
+    assert isinstance(other.vcpu, SystemVcpu)
+    assert other.vcpu.stops[Stop.COPY_ON_WRITE] == 1, "it does what one has done"
+    assert other.memory.copied == 16
+    for number in range(len(after)):
+        frame = KERNEL_FRAMES.start + number
+        assert other.memory.read(frame << 12, 4096) == one.memory.read(frame << 12, 4096)
+    assert not {*pages(other, range(STORED_TO, STORED_TO + 16))} & {*after, *before}
     for guest in (one, other):
         guest.close()
 

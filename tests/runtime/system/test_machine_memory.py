@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,7 +15,7 @@ from runtime.system.auditor import Disagreement, Tenant, audit
 from runtime.system.machine_memory import MachineMemory, OutOfMachineMemory, TooManyVirtualMachines
 from runtime.system.page_routines import EntryList
 from runtime.system.physical_memory import NotMemory, PhysicalMemory
-from translator.system.memory_map import LINK_SIZE, VIRTUAL_MACHINES_MAX
+from translator.system.memory_map import LARGE_PAGE_SIZE, LINK_SIZE, VIRTUAL_MACHINES_MAX
 
 PAGE = MACHINE_PAGE_SIZE
 NODE_PAGES = 64
@@ -226,6 +228,45 @@ def test_many_free_pages_are_given_back_to_the_host_clean() -> None:
     audit(machine, [Tenant(memory)], [entries])
     memory.close()
     machine.close()
+
+
+def test_the_host_backs_memory_before_it_is_needed() -> None:
+    """As much as it can, in large pages; and what is written meanwhile stays."""
+    large = LARGE_PAGE_SIZE // PAGE
+    machine = MachineMemory(20 * LARGE_PAGE_SIZE)
+    before = _in_memory(machine)
+    memory = PhysicalMemory(machine, [(0, 18 * LARGE_PAGE_SIZE)])
+    until(lambda: _in_memory(machine) >= before + 4)
+    assert not machine.allocated
+    for frame in range(0, 18 * large, 7):
+        memory.write(frame * PAGE, frame.to_bytes(4, "little"))
+    until(lambda: _in_memory(machine, 19) > 0)
+    for frame in range(0, 18 * large, 7):
+        assert memory.read(frame * PAGE, 8) == frame.to_bytes(8, "little"), frame
+    memory.close()
+    machine.close()
+
+
+def _in_memory(machine: MachineMemory, first: int = 0) -> int:
+    """Pages of a machine that the host has backed, from a large page on."""
+    start, end = first * LARGE_PAGE_SIZE, machine.pages * PAGE
+    found = 0
+    while start < end:
+        try:
+            start = os.lseek(machine.descriptor, start, os.SEEK_DATA)
+        except OSError:
+            break
+        hole = os.lseek(machine.descriptor, start, os.SEEK_HOLE)
+        found += (hole - start) // PAGE
+        start = hole
+    return found
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_numbers_of_virtual_machines_are_used_again(machine: MachineMemory) -> None:

@@ -139,7 +139,7 @@ def test_copies_on_other_nodes_are_known_apart() -> None:
         page, memory, decoded = stage.page, stage.memory, stage.decoded
         memory.forbid_stores(CODE_PAGE)
         contents = memory.read(CODE, 1 << 12)
-        decoded.freeze(page, contents)
+        decoded.freeze(page, contents, 5)
         memory.used_on = 1
         copy = stage.moves.replicate(page, 1)
         assert copy == stage.page != page
