@@ -19,6 +19,8 @@ from translator.system.memory_map import LARGE_PAGE_SIZE, MemoryMap
 
 _AHEAD: Final = 4
 """Large pages of a node that are ready, with nothing allocated yet."""
+_COUNTER_SIZE: Final = 8
+"""Bytes that a read of an eventfd gives."""
 _PAGES: Final = LARGE_PAGE_SIZE >> MACHINE_PAGE_SHIFT
 
 
@@ -53,7 +55,7 @@ class LargePagesAhead:
 
     def _serve(self) -> None:
         while True:
-            os.eventfd_read(self._bell)
+            os.read(self._bell, _COUNTER_SIZE)
             for node in range(self._map.nodes):
                 self._back(node)
             if self._is_closing:
