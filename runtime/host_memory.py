@@ -10,6 +10,7 @@ from typing import Final
 from translator.host_memory_flags import (
     MADV_COLLAPSE,
     MADV_DONTNEED,
+    MADV_POPULATE_READ,
     MAP_ANONYMOUS,
     MAP_FIXED,
     MAP_NORESERVE,
@@ -40,6 +41,7 @@ __all__ = [
     "discard_memory",
     "map_memory",
     "move_memory",
+    "populate_memory",
     "protect_memory",
     "remove_memory",
     "unmap_memory",
@@ -97,6 +99,11 @@ def remove_memory(address: int, length: int) -> None:
     """Give shared pages of a file in memory back: they read as zeros from now on. `OSError` when the kernel refuses."""
     if _madvise(address, length, mmap.MADV_REMOVE):
         raise _error("madvise")
+
+
+def populate_memory(address: int, length: int) -> bool:
+    """Have in memory what is mapped there, unchanged; False when the kernel refuses."""
+    return not _madvise(address, length, MADV_POPULATE_READ)
 
 
 def collapse_memory(address: int, length: int) -> bool:

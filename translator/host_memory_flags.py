@@ -15,5 +15,7 @@ MAP_ANONYMOUS: Final = 0x20
 MAP_NORESERVE: Final = 0x4000
 MAP_POPULATE: Final = 0x8000
 MADV_DONTNEED: Final = 4
+MADV_POPULATE_READ: Final = 22
+"""Since Linux 5.14."""
 MADV_COLLAPSE: Final = 25
 """Since Linux 6.1."""

@@ -70,7 +70,7 @@ def memory_report(cluster: Cluster, parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def resident(memory: MachineMemory) -> int:
-    """Bytes of host memory that machine memory takes: pages that have been stored to, free ones, too."""
+    """Bytes of host memory that machine memory takes: pages stored to or made ready for that, free ones, too."""
     with open("/proc/self/pagemap", "rb") as pagemap:
         entries = memoryview(
             os.pread(

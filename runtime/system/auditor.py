@@ -179,10 +179,11 @@ def _code(machine: MachineMemory, uses: Counter[int]) -> Iterator[str]:
     for page in decoded.pages_with_history():
         if not decoded.flags[page]:
             yield f"machine page {page} has no code, and a history"
-    frozen = set(decoded.frozen_pages())
-    for frame, page in decoded.frozen_places():
-        if page not in frozen:
-            yield f"machine page {page} is not frozen, and said to be at physical page {frame:#x}"
+    places, expected = decoded.frozen_places()
+    if places != expected:
+        yield f"frozen pages are not where they should be: {sorted(places.items() ^ expected.items())}"
+    for page in set(places.values()) - set(decoded.frozen_pages()):
+        yield f"machine page {page} is not frozen, and said to be"
     for page in decoded.frozen_pages():
         if not decoded.flags[page] & MACHINE_CODE:
             yield f"machine page {page} is frozen, and has no code"

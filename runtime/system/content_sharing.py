@@ -162,6 +162,7 @@ class ContentSharing:
             return False
         entry = (ctypes.c_uint32 * 1)(target + 1)
         memory.map_run(frame, entry, 0, 1)
+        self._machine.copied_at[frame] = 0  # it may be stored to here again without the ones around it
         self._joined[digest] = target
         return True
 

@@ -55,11 +55,12 @@ class DecodedPages:
         self._hashes: Final[dict[int, int]] = {}
         """The other way round."""
         self.frozen_at: Final = zeros(ctypes.c_uint32, 1 << PLACE_SHIFT)
-        """By physical page: the number + 1 of the page that was frozen last there, in some virtual machine; 0: none is.
-        Where one virtual machine has code, others of the same kernel have it, too.
+        """By physical page: the number + 1 of a page that was frozen there in some virtual machine, and still is; or 0.
+        Where one virtual machine has code, others of the same kernel have it, too. A later one does not take its place:
+        that may be what all of them come to.
         """
         self._frames: Final[dict[int, int]] = {}
-        """Frozen page → the physical page that it was frozen at."""
+        """The other way round."""
 
     def close(self) -> None:
         """Give everything back to the host; no vCPU may be left."""
@@ -144,7 +145,8 @@ class DecodedPages:
             if replaces:
                 self._frozen[name] = fresh
                 if page in self._frames:
-                    self._set_frozen_at(self._frames.pop(page), fresh)
+                    self._frames[fresh] = frame = self._frames.pop(page)
+                    self.frozen_at[frame] = fresh + 1
         for variant in self._variants.values():
             if variant.pages[page]:
                 self.begin(fresh, variant)
@@ -177,11 +179,9 @@ class DecodedPages:
         """Nobody can store to a page any more that will hold code, and is mapped at a physical page."""
         self._hashes[page] = name = hash(contents)
         self._frozen[name] = page
-        self._set_frozen_at(frame, page)
-
-    def _set_frozen_at(self, frame: int, page: int) -> None:
-        self.frozen_at[frame] = page + 1
-        self._frames[page] = frame
+        if not self.frozen_at[frame]:
+            self.frozen_at[frame] = page + 1
+            self._frames[page] = frame
 
     def thaw(self, page: int) -> None:
         """What a page holds may change, or somebody may store to it."""
@@ -189,7 +189,7 @@ class DecodedPages:
         if name is not None and self._frozen.get(name) == page:
             del self._frozen[name]
         frame = self._frames.pop(page, None)
-        if frame is not None and self.frozen_at[frame] == page + 1:
+        if frame is not None:
             self.frozen_at[frame] = 0
 
     def frozen_page(self, contents: bytes) -> int | None:
@@ -200,9 +200,12 @@ class DecodedPages:
         """Those that have been taken for data, for the auditor."""
         return iter(self._times_data)
 
-    def frozen_places(self) -> Iterator[tuple[int, int]]:
-        """(physical page, machine page): all of `frozen_at`, for the auditor."""
-        return ((frame, entry - 1) for frame, entry in words_in_use(self.frozen_at))
+    def frozen_places(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Physical page → machine page, twice: what is in `frozen_at`, and what should be; for the auditor."""
+        return (
+            {frame: entry - 1 for frame, entry in words_in_use(self.frozen_at)},
+            {frame: page for page, frame in self._frames.items()},
+        )
 
     def frozen_pages(self) -> Iterator[int]:
         """All of them, for the auditor."""

@@ -8,13 +8,13 @@ backed.
 
 from __future__ import annotations
 
-import ctypes
 import os
+import signal
 from threading import Thread
 from typing import Final
 
 from runtime.addresses import MACHINE_PAGE_SHIFT
-from runtime.host_memory import collapse_memory
+from runtime.host_memory import collapse_memory, populate_memory
 from translator.system.memory_map import LARGE_PAGE_SIZE, MemoryMap
 
 _AHEAD: Final = 4
@@ -54,6 +54,7 @@ class LargePagesAhead:
         os.close(self._bell)
 
     def _serve(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals() - {signal.SIGSEGV, signal.SIGBUS})
         while True:
             os.read(self._bell, _COUNTER_SIZE)
             for node in range(self._map.nodes):
@@ -73,6 +74,5 @@ class LargePagesAhead:
             if number not in self._backed:
                 self._backed.add(number)
                 host = self._map.machine_base + number * LARGE_PAGE_SIZE
-                # A part has to be there. It is only looked at: somebody may have written to it meanwhile.
-                ctypes.c_uint8.from_address(host).value  # noqa: B018
+                populate_memory(host, 1 << MACHINE_PAGE_SHIFT)  # a part has to be there
                 collapse_memory(host, LARGE_PAGE_SIZE)

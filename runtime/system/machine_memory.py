@@ -3,7 +3,8 @@
 A machine page is known by its number; nodes have equal shares of the numbers. Who uses each page is in flat arrays
 (`translator.system.memory_map`): with the places of all virtual machines 8 + 8 bytes for each page of 4 KB, and 8 more
 for each page by which virtual machines have been promised more than there is; with several nodes, 2 for each node, 1,
-and 8 for copies (`page_moves`).
+and 8 for copies (`page_moves`). What virtual machines have done at each physical page takes 8 more, once for all of
+them: as much memory as the largest one has.
 
 Virtual machines on different threads allocate and share pages: whatever changes these arrays does so under `lock`. A
 virtual machine's own pmap and tables change on the thread that runs it, or while that is known not to run native code.

@@ -30,9 +30,10 @@ _NEAR: Final = 4
 _COPIED_TOGETHER: Final = 16
 """… the next are copied at once, up to a multiple of so many."""
 _LIKE_OTHERS: Final = 32
-"""Pages around one that a guest stores to, or executes, for which it is looked at what others have done."""
+"""Pages around one that a guest stores to, or executes, that are copied or exchanged with it if that is what other
+virtual machines have come to."""
 _MOST_TIMES_FROZEN: Final = 8
-"""How often a physical page's code is frozen, in all."""
+"""How often a physical page's code is frozen, or exchanged for frozen one that is the same, in all."""
 
 
 class NotMemory(Exception):
@@ -220,7 +221,7 @@ class PhysicalMemory:
             page = self.machine.page_at(word & ~_OFFSET_MASK)
             if not word & PMAP_WRITABLE:
                 if self.machine.users[page] > 1:
-                    self._copy(frame, page)
+                    self._copy_one(frame, page)
                     return
                 self.zap(frame)
                 self.pmap[frame] = word | PMAP_WRITABLE
@@ -230,7 +231,7 @@ class PhysicalMemory:
                 self.zap(frame)
                 self.decoded.forget_code(page)
 
-    def _copy(self, frame: int, page: int) -> None:
+    def _copy_one(self, frame: int, page: int) -> None:
         """Give a physical page a copy of the page that it shares with others."""
         machine = self.machine
         with machine.lock:
@@ -244,42 +245,32 @@ class PhysicalMemory:
     def make_writable_for_guest(self, frame: int) -> None:
         """The same before a store of the vCPU's, which may be one of many to one page after the other: Linux patches
         its text like that when it boots, and clears what the initramfs was in. Then the next ones are copied, too, as
-        far as others have them and no code of them is decoded. Where another virtual machine has stored to the same,
-        what it has around is.
+        far as others have them and no code of them is decoded. If another virtual machine has stored to this page here,
+        what others have stored to around it is copied, too.
         """
-        if self.machine.copied_at[frame] and self._copy_changed_around(frame):
+        if not self.pmap[frame] or self.may_store(frame):  # it has code, then
+            self.make_writable(frame)
+            return
+        if self.machine.copied_at[frame] == self.machine_page(frame) + 1:
+            self._copy(frame, self.machine.routines.copy_changed, frame & -_LIKE_OTHERS, _LIKE_OTHERS)
+        if self.may_store(frame):
             return
         count, end = self._stored_to
         count = count + 1 if end <= frame < end + _NEAR else 0
         ahead = -(frame + 1) % _COPIED_TOGETHER if count > _STEADY else 0
-        done = self._copy_run(frame, 1 + ahead) if self.pmap[frame] else 0
-        if not done:
+        done = self._copy(frame, self.machine.routines.copy_run, frame, 1 + ahead)
+        if not self.may_store(frame):
             self.make_writable(frame)
         self._stored_to = count, frame + max(done, 1)
 
-    def _copy_changed_around(self, frame: int) -> bool:
-        """Copy what the guest is about to change, as others have; whether the physical page is among it."""
-        machine, first = self.machine, frame & -_LIKE_OTHERS
-        with machine.lock:
-            page = self.machine_page(frame)
-            self.copied += machine.routines.copy_changed(
-                machine.map_address, self._map_address, first, _LIKE_OTHERS
-            )
-            machine.settle()
-            is_copied = self.machine_page(frame) != page
-            if is_copied:
-                machine.page_copied(page)
-        return is_copied
-
-    def _copy_run(self, frame: int, count: int) -> int:
-        """Copy pages from one on, which the guest stores to, as far as that is all there is to do; how many."""
+    def _copy(self, frame: int, copy: Callable[[int, int, int, int], int], first: int, count: int) -> int:
+        """Have a routine copy shared pages of a run, mostly that of `frame`, which the guest stores to; how many."""
         machine = self.machine
         with machine.lock:
             page = self.machine_page(frame)
-            done = machine.routines.copy_run(machine.map_address, self._map_address, frame, count)
-            if done:
+            done = copy(machine.map_address, self._map_address, first, count)
+            if self.may_store(frame):
                 machine.page_copied(page)
-                machine.settle()
         self.copied += done
         return done
 

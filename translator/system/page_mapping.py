@@ -362,7 +362,7 @@ def _copy_page() -> str:
 
 def _copy_changed() -> str:
     """Give copies of their own to those of a run of physical pages that share pages with others, one of whom has stored
-    to the same page there; i32: how many.
+    to the same page there; i32: how many. Not where the page is what that has become at last.
     """
     r = PageRoutine()
     copied = r.assign("copied", "alloca i32")
@@ -372,7 +372,8 @@ def _copy_changed() -> str:
         shared, word = r.load(r.of_frame("copied_at", frame), 32), r.load(r.word_at(frame), 64)
         with r.when(shared.ne(0) & word.ne(0)):
             page = r.machine_page(word)
-            with r.when(_is_shared(r, word, page) & shared.eq(page + 1)):
+            is_frozen = r.load(r.of_frame("frozen_at", frame), 32).eq(page + 1)
+            with r.when(_is_shared(r, word, page) & shared.eq(page + 1) & (is_frozen ^ 1)):
                 more = r.call("copy_page", 32, _map(r), _vm(r), frame, page).ne(0).zext(32)
                 so_far = r.value("so_far", f"load i32, ptr {copied}", 32)
                 r.emit(f"store {(so_far + more).typed()}, ptr {copied}")
@@ -382,7 +383,7 @@ def _copy_changed() -> str:
 
 def _exchange_run() -> str:
     """Map the frozen pages that some virtual machine has had code in at a run of physical pages, where those hold the
-    same in pages of their own: read-only, whether they have been executed or not.
+    same in pages of their own: read-only, whether they have been executed or not. Only pages of the own node.
     """
     r = PageRoutine()
     with r.repeat(argument(r, "count")) as turn:
@@ -391,7 +392,8 @@ def _exchange_run() -> str:
         with r.when(frozen.ne(0) & (word & PMAP_WRITABLE).ne(0)):
             page = r.machine_page(word)
             is_own = r.load(r.of_page("users", page), 32).eq(1) & r.code_flags(page).eq(0)
-            with r.when(is_own), r.when(r.call("is_same", 32, _map(r), page, frozen - 1).ne(0)):
+            is_near = (frozen - 1).divide_unsigned(r.get("node_pages")).eq(r.get("node"))
+            with r.when(is_own & is_near), r.when(r.call("is_same", 32, _map(r), page, frozen - 1).ne(0)):
                 users_at = r.of_page("users", frozen - 1)
                 r.store(users_at, r.load(users_at, 32) + 1)
                 _leave(r, frame, page)

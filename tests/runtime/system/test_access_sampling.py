@@ -273,7 +273,8 @@ def test_memmap_stays_small() -> None:
         counts = machine.counts
         assert counts is not None
         copies = 8  # two entries of `PageMoves`
-        assert 16 + counts.size / machine.pages + copies <= 0.015 * PAGE
+        hints = 4  # 8 for each page of the largest virtual machine, which has half of the machine's memory
+        assert 16 + counts.size / machine.pages + copies + hints <= 0.015 * PAGE
         machine.close()
     machine = MachineMemory(pages * PAGE)
     assert machine.counts is None and not machine.map.counts

@@ -9,6 +9,7 @@ from time import monotonic, sleep
 import pytest
 
 from runtime.system.auditor import Tenant, audit
+from runtime.system.machine_memory import MachineMemory
 from runtime.system.page_moves import PageMoves
 from runtime.system.vcpu import SystemVcpu
 from tests.runtime.system.bare_machine import CODE, BareMachine, Engine
@@ -132,6 +133,36 @@ def test_history_goes_with_the_page_and_ends_with_it() -> None:
         stage.audit()
 
 
+def test_where_code_is_frozen_goes_with_the_page() -> None:
+    with staged("interpreter") as stage:
+        stage.machine.run(TURN)
+        page, memory, decoded = stage.page, stage.memory, stage.decoded
+        memory.forbid_stores(CODE_PAGE)
+        decoded.freeze(page, memory.read(CODE, 1 << 12), CODE_PAGE)
+        fresh = stage.moves.migrate(page, 1)
+        assert fresh not in (None, page)
+        assert decoded.frozen_at[CODE_PAGE] == fresh + 1
+        stage.audit()
+        memory.make_writable(CODE_PAGE)
+        assert not decoded.frozen_at[CODE_PAGE]
+        stage.audit()
+
+
+def test_what_was_frozen_first_is_kept() -> None:
+    """Others may freeze what is on its way to be the same."""
+    machine = MachineMemory(16 << 12)
+    decoded = machine.decoded
+    decoded.freeze(1, b"1" * 4096, CODE_PAGE)
+    decoded.freeze(2, b"2" * 4096, CODE_PAGE)
+    decoded.thaw(2)
+    assert decoded.frozen_at[CODE_PAGE] == 2
+    decoded.thaw(1)
+    decoded.freeze(2, b"2" * 4096, CODE_PAGE)
+    assert decoded.frozen_at[CODE_PAGE] == 3
+    decoded.thaw(2)
+    machine.close()
+
+
 def test_copies_on_other_nodes_are_known_apart() -> None:
     """A frozen page goes on being the one that others are given, while there is a copy of it, and after."""
     with staged("interpreter") as stage:
@@ -139,7 +170,7 @@ def test_copies_on_other_nodes_are_known_apart() -> None:
         page, memory, decoded = stage.page, stage.memory, stage.decoded
         memory.forbid_stores(CODE_PAGE)
         contents = memory.read(CODE, 1 << 12)
-        decoded.freeze(page, contents, 5)
+        decoded.freeze(page, contents, CODE_PAGE)
         memory.used_on = 1
         copy = stage.moves.replicate(page, 1)
         assert copy == stage.page != page
