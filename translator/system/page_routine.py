@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from translator.ir import IrValue
 from translator.system.memory_map import MemoryMap, PhysicalMap
 from translator.system.routine import Routine, argument
 from translator.system.views import PAGE_SHIFT
+
+VECTOR: Final = "<8 x i64>"
+"""What pages are cleared, copied and compared by …"""
+VECTOR_SIZE: Final = 64
+"""… its bytes."""
 
 
 class PageRoutine(Routine):
@@ -62,3 +69,55 @@ class PageRoutine(Routine):
     def machine_page(self, word: IrValue) -> IrValue:
         """The machine page in a word of pmap."""
         return (word - self.get("machine_base")).shift_right(PAGE_SHIFT).trunc(32)
+
+    @property
+    def map(self) -> IrValue:
+        """The parameter, to be handed on."""
+        return argument(self, "map", 64)
+
+    @property
+    def vm(self) -> IrValue:
+        """The parameter, to be handed on."""
+        return argument(self, "vm", 64)
+
+    def enter(self, frame: IrValue, page: IrValue, flags: IrValue) -> None:
+        """Map a page at a physical page that has none."""
+        host = self.get("machine_base") + (page.zext(64) << PAGE_SHIFT)
+        self.store(self.word_at(frame), host | flags)
+        self.call_for_effect("link", self.map, self.get("first_place") | frame, page)
+        self.add("mapped", 1)
+
+    def leave(self, frame: IrValue, page: IrValue) -> None:
+        """Drop the mapping of a page at a physical page, and the translations to it."""
+        heads = self.get("slot_heads")
+        with self.when(heads.ne(0)):
+            head_at = heads + (frame.zext(64) << 2)
+            with self.when(self.load(head_at, 32).ne(0)):
+                self.call_for_effect("zap", self.vm, head_at)
+        self.store(self.word_at(frame), self.constant(0, 64))
+        self.call_for_effect("unlink", self.map, self.get("first_place") | frame, page)
+        self.call("release", 32, self.map, page)
+        self.add("mapped", -1)
+
+    def copy_contents(self, page: IrValue, fresh: IrValue) -> None:
+        """What is on a page to another."""
+        base = self.get("machine_base")
+        source, target = (base + (number.zext(64) << PAGE_SHIFT) for number in (page, fresh))
+        with self.repeat((1 << PAGE_SHIFT) // VECTOR_SIZE) as turn:
+            offset = turn.zext(64) * VECTOR_SIZE
+            pointers = [self.pointer(address + offset) for address in (source, target)]
+            loaded = self.assign("loaded", f"load {VECTOR}, ptr {pointers[0]}, align {VECTOR_SIZE}")
+            self.emit(f"store {VECTOR} {loaded}, ptr {pointers[1]}, align {VECTOR_SIZE}")
+
+    def begin_count(self) -> None:
+        """Outside of loops: from now on, `count_up` counts."""
+        self.emit("%counted = alloca i32")
+        self.emit("store i32 0, ptr %counted")
+
+    def count_up(self, amount: IrValue) -> None:
+        """By so much, 32 bits."""
+        self.emit(f"store {(self.counted() + amount).typed()}, ptr %counted")
+
+    def counted(self) -> IrValue:
+        """What has been counted so far."""
+        return self.value("so_far", "load i32, ptr %counted", 32)
