@@ -77,7 +77,7 @@ def test_a_script_on_the_root_disk(
         ip -brief address show lo
         findmnt -no FSTYPE,OPTIONS / | tr , '\\n' | head -1
         which bash; hostname; ls -ld /tmp /var/local /etc/passwd | cut -c1-25
-        touch /root/was-here; cp /usr/bin/bash /root/copy; sync; cmp /usr/bin/bash /root/copy && echo same
+        touch ~/was-here; cp /usr/bin/bash ~/copy; sync; cmp /usr/bin/bash ~/copy && echo same
         exit 3
     """
     shown = boot("dbt.run=/dev/vdb", disk, script(tmp_path, text))
@@ -143,7 +143,7 @@ def test_the_console_is_a_root_shell_with_job_control(boot: Boot, disk: Path) ->
 
 def test_an_unclean_disk_is_recovered(boot: Boot, disk: Path, tmp_path: Path) -> None:
     """A machine that is reset without unmounting; the next one replays the journal."""
-    shutil.copy(script(tmp_path, "echo 1 >/root/one; sync; busybox reboot -f"), tmp_path / "first")
+    shutil.copy(script(tmp_path, "echo 1 >~/one; sync; busybox reboot -f"), tmp_path / "first")
     boot("dbt.run=/dev/vdb", disk, tmp_path / "first")
-    shown = boot("dbt.run=/dev/vdb", disk, script(tmp_path, "cat /root/one; dmesg | grep -i recover"))
+    shown = boot("dbt.run=/dev/vdb", disk, script(tmp_path, "cat ~/one; dmesg | grep -i recover"))
     assert "\n1\n" in shown and "recovery complete" in shown

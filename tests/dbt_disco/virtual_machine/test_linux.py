@@ -118,10 +118,10 @@ def test_root_disk_session(on_root_disk: Configuration, engine: Engine) -> None:
             guest.console.wait_for(ROOT_PROMPT, BOOT_TIMEOUT)
             assert ask(guest, "python3 -c 'print(2**100)'") == f"{2**100}"
             assert ask(guest, 'perl -e \'print join(",", map {$_*$_} 1..5), "\\n"\'') == "1,4,9,16,25"
-            ask(guest, "test ! -e /root/data")
-            ask(guest, "head -c 3000000 /dev/urandom >/root/data; sync; echo 3 >/proc/sys/vm/drop_caches")
-            ask(guest, "sha256sum /root/data >/root/sum; cp /root/data /root/copy; sync")
-            assert ask(guest, "sha256sum -c /root/sum; cmp /root/data /root/copy") == "/root/data: OK"
+            ask(guest, "test ! -e ~/data")
+            ask(guest, "head -c 3000000 /dev/urandom >~/data; sync; echo 3 >/proc/sys/vm/drop_caches")
+            ask(guest, "sha256sum ~/data >~/sum; cp ~/data ~/copy; sync")
+            assert ask(guest, "sha256sum -c ~/sum; cmp ~/data ~/copy") == "/root/data: OK"
             guest.console.send("busybox reboot -f\n")
             assert guest.join(TIMEOUT) == Outcome(Ending.RESET)
 

@@ -28,7 +28,7 @@ SCRIPT = f"""
     set -euo pipefail
     mount /dev/vdc /mnt
     count=$(find /mnt -maxdepth 1 -name 'boot*' | wc -l)
-    echo "earlier boots: $count, on the root disk $(cat /root/boots 2>/dev/null || echo 0)"
+    echo "earlier boots: $count, on the root disk $(cat ~/boots 2>/dev/null || echo 0)"
     for earlier in /mnt/boot*; do
         [ ! -d "$earlier" ] || (cd "$earlier" && sha256sum --quiet -c sums)
     done
@@ -66,7 +66,7 @@ SCRIPT = f"""
     cp "$work/random" "$work/copy"
     dd if="$work/random" of="$work/tail" bs=5000 skip=100 conv=fsync status=none
     (cd "$work" && sha256sum * >/run/sums && mv /run/sums sums)
-    echo $((count + 1)) >/root/boots
+    echo $((count + 1)) >~/boots
     sync
     umount /mnt
     echo 3 >/proc/sys/vm/drop_caches
