@@ -12,6 +12,7 @@ import random
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,27 +21,29 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from dbt_disco.disks.block_backend import SECTOR_SIZE
 from dbt_disco.disks.drive import Drive, SharingMode
-from dbt_disco.disks.modified_disk import ModifiedDisk
 from dbt_disco.disks.sector_cache import SectorCache
-from dbt_disco.virtual_machine.bus import Bus
-from runtime.addresses import MACHINE_PAGE_SIZE
-from runtime.system.access_sampling import AccessSampling
 from runtime.system.auditor import Tenant, audit
 from runtime.system.content_sharing import ContentSharing, Match
-from runtime.system.cpu_model import CPU_MODELS
 from runtime.system.machine_memory import MachineMemory, OutOfMachineMemory
 from runtime.system.page_moves import PageMoves
 from runtime.system.page_placement import PagePlacement
 from runtime.system.physical_memory import PhysicalMemory
 from runtime.system.placement_policy import Decision, Migrate, PageUse, Replicate
-from runtime.system.vcpu import SystemVcpu
-from tests.conformance.assembler import assemble
-from translator.cp0_registers import Status
+from tests.dbt_disco.virtual_machine.modelled_guest import (
+    HYPCALL,
+    LOAD,
+    MEMORY_PAGES,
+    PAGE,
+    SEGMENTS,
+    STORE,
+    STORE_BYTE,
+    STORE_HALF,
+    STORE_LEFT,
+    Guest,
+    code,
+)
 from translator.state import Stop
 
-PAGE: Final = MACHINE_PAGE_SIZE
-MEMORY_PAGES: Final = 48
-"""Of each virtual machine."""
 MACHINE_PAGES: Final = 160
 """Fewer than three virtual machines and the disk can use."""
 NODES: Final = 2
@@ -53,19 +56,6 @@ PRESSURE: Final = 24
 """Pages taken away or given back at once."""
 DISK_PAGES: Final = 40
 SECTORS: Final = DISK_PAGES * 8 + 5
-CODE_AT: Final = 0x40_0000
-"""Where a range of memory is that only holds the code of stores and loads."""
-_KSEG0: Final = 0x8000_0000
-_SEGMENTS: Final = (_KSEG0, 0xA000_0000, 0)
-"""KSEG0, KSEG1, and KUSEG, which is physical memory while Status.ERL is set."""
-_HYPCALL: Final = assemble("hypcall").to_bytes(4, "little")
-_STORE: Final = 0
-_LOAD: Final = 8
-_STORE_HALF: Final = 16
-_STORE_BYTE: Final = 24
-_STORE_LEFT: Final = 32
-_CODE: Final = ("sw r9, 0(r8)", "lw r10, 0(r8)", "sh r9, 0(r8)", "sb r9, 0(r8)", "swl r9, 0(r8)")
-"""At these offsets, a `hypcall` behind each."""
 _NOWHERE: Final = 0xBF10_0000
 """Where there is no memory to execute."""
 
@@ -79,67 +69,12 @@ _counts = st.one_of(st.sampled_from([8, 16, 64]), st.integers(1, 70))
 _seeds = st.integers(0, 1 << 30)
 
 
-def code(number: int) -> bytes:
-    """What sets r10 to a number, and stops."""
-    return assemble(f"addiu r10, r0, {number}").to_bytes(4, "little") + _HYPCALL
-
-
 def image_contents() -> bytes:
     """Each page of the disk begins with code that gives its number; the rest is random."""
     contents = bytearray(random.Random(1).randbytes(SECTORS * SECTOR_SIZE))
     for page in range(DISK_PAGES):
         contents[page * PAGE : page * PAGE + 8] = code(page + 1)
     return bytes(contents)
-
-
-class Guest:
-    """A virtual machine and its model."""
-
-    def __init__(
-        self, machine: MachineMemory, cache: SectorCache, drive: Drive, node: int, expected_disk: bytearray
-    ) -> None:
-        size = MEMORY_PAGES * PAGE
-        self.memory: Final = PhysicalMemory(machine, [(0, size), (CODE_AT, PAGE)])
-        self.memory.node = node
-        self.vcpu: Final = SystemVcpu(
-            self.memory,
-            Bus("little"),  # type: ignore[arg-type]
-            CPU_MODELS["24Kf"],
-            engine="interpreter",
-            instruction_clock=True,
-        )
-        self.sampling: Final = AccessSampling(self.vcpu)
-        self.sampling.runs_on(node)
-        disk = drive.open("vm", cache)
-        assert isinstance(disk, ModifiedDisk)
-        self.disk: Final = disk
-        self.deliver: Final = disk.delivery(self.memory)
-        self.expected: Final = bytearray(size)
-        self.expected_disk: Final = expected_disk
-
-    def start(self) -> None:
-        """May raise OutOfMachineMemory, as everything else here."""
-        program = b"".join(assemble(line).to_bytes(4, "little") + _HYPCALL for line in _CODE)
-        self.memory.write(CODE_AT, program)
-
-    def close(self) -> None:
-        self.vcpu.close()
-        self.disk.close()
-        self.memory.close()
-
-    def run(self, pc: int, until: Stop = Stop.MONITOR_CALL) -> None:
-        """Until a `hypcall`, or what else is to end it."""
-        state = self.vcpu.state
-        state.status |= Status.ERL
-        state.pc, state.in_delay_slot = pc, 0
-        assert self.vcpu.run() is until
-
-    def access(self, kind: int, address: int, segment: int, value: int = 0) -> int:
-        """Have the vCPU store or load, by one of the instructions of `_CODE`."""
-        registers = self.vcpu.state.gpr
-        registers[8], registers[9] = segment | address, value
-        self.run(_KSEG0 | CODE_AT + kind)
-        return registers[10]
 
 
 class MovesAll:
@@ -253,13 +188,13 @@ class MemoryModel(RuleBasedStateMachine):
         return Guest(self.machine, self.cache, drive, number % NODES, expected)
 
     @rule(
-        number=_guests, address=_words, segment=st.sampled_from(_SEGMENTS), value=st.integers(0, 0xFFFF_FFFF)
+        number=_guests, address=_words, segment=st.sampled_from(SEGMENTS), value=st.integers(0, 0xFFFF_FFFF)
     )
     def store(self, number: int, address: int, segment: int, value: int) -> None:
         """By the vCPU."""
 
         def act(guest: Guest) -> None:
-            guest.access(_STORE, address, segment, value)
+            guest.access(STORE, address, segment, value)
             guest.expected[address : address + 4] = value.to_bytes(4, "little")
 
         self._with(number, act)
@@ -267,8 +202,8 @@ class MemoryModel(RuleBasedStateMachine):
     @rule(
         number=_guests,
         address=_addresses,
-        kind=st.sampled_from([_STORE_HALF, _STORE_BYTE, _STORE_LEFT]),
-        segment=st.sampled_from(_SEGMENTS),
+        kind=st.sampled_from([STORE_HALF, STORE_BYTE, STORE_LEFT]),
+        segment=st.sampled_from(SEGMENTS),
         value=st.integers(0, 0xFFFF_FFFF),
     )
     def store_part(self, number: int, address: int, kind: int, segment: int, value: int) -> None:
@@ -277,11 +212,11 @@ class MemoryModel(RuleBasedStateMachine):
         def act(guest: Guest) -> None:
             data = value.to_bytes(4, "little")
             at, stored = address, data[:1]
-            if kind == _STORE_HALF:
+            if kind == STORE_HALF:
                 at, stored = address & ~1, data[:2]
-            elif kind == _STORE_LEFT:
+            elif kind == STORE_LEFT:
                 at, stored = address & ~3, data[3 - address % 4 :]
-            guest.access(kind, at if kind == _STORE_HALF else address, segment, value)
+            guest.access(kind, at if kind == STORE_HALF else address, segment, value)
             guest.expected[at : at + len(stored)] = stored
 
         self._with(number, act)
@@ -290,7 +225,7 @@ class MemoryModel(RuleBasedStateMachine):
         number=_guests,
         sector=st.sampled_from([0, 8, 16, 24]),
         page=_pages,
-        stores=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(_SEGMENTS), st.booleans()), max_size=6),
+        stores=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(SEGMENTS), st.booleans()), max_size=6),
     )
     def store_to_disk_pages(
         self, number: int, sector: int, page: int, stores: list[tuple[int, int, bool]]
@@ -310,25 +245,25 @@ class MemoryModel(RuleBasedStateMachine):
                 if executes:
                     self._execute(guest, first + beside, segment)
                     continue
-                value = guest.access(_LOAD, address, segment) + 1 & 0xFFFF_FFFF
-                guest.access(_STORE, address, segment, value)
+                value = guest.access(LOAD, address, segment) + 1 & 0xFFFF_FFFF
+                guest.access(STORE, address, segment, value)
                 expected = int.from_bytes(guest.expected[address : address + 4], "little") + 1
                 guest.expected[address : address + 4] = (expected & 0xFFFF_FFFF).to_bytes(4, "little")
             self._compare_all(guest)
 
         self._with(number, act)
 
-    @rule(number=_guests, address=_words, segment=st.sampled_from(_SEGMENTS))
+    @rule(number=_guests, address=_words, segment=st.sampled_from(SEGMENTS))
     def load(self, number: int, address: int, segment: int) -> None:
         """By the vCPU."""
 
         def act(guest: Guest) -> None:
-            got = guest.access(_LOAD, address, segment)
+            got = guest.access(LOAD, address, segment)
             assert got == int.from_bytes(guest.expected[address : address + 4], "little")
 
         self._with(number, act)
 
-    @rule(number=_guests, page=_pages, segment=st.sampled_from(_SEGMENTS), immediate=st.integers(1, 1000))
+    @rule(number=_guests, page=_pages, segment=st.sampled_from(SEGMENTS), immediate=st.integers(1, 1000))
     def store_code(self, number: int, page: int, segment: int, immediate: int) -> None:
         """The vCPU makes code of what is on a page, and executes it, and makes other code of it."""
 
@@ -337,7 +272,7 @@ class MemoryModel(RuleBasedStateMachine):
                 contents = code(value)
                 for offset in (0, 4):
                     word = int.from_bytes(contents[offset : offset + 4], "little")
-                    guest.access(_STORE, page * PAGE + offset, segment, word)
+                    guest.access(STORE, page * PAGE + offset, segment, word)
                 guest.expected[page * PAGE : page * PAGE + 8] = contents
                 self._execute(guest, page, segment)
 
@@ -346,7 +281,7 @@ class MemoryModel(RuleBasedStateMachine):
     @rule(
         numbers=st.lists(_guests, min_size=2, max_size=3),
         page=_pages,
-        segment=st.sampled_from(_SEGMENTS),
+        segment=st.sampled_from(SEGMENTS),
         differences=st.tuples(*[st.integers(0, 1)] * 3),
     )
     def run_the_same_text(
@@ -364,23 +299,23 @@ class MemoryModel(RuleBasedStateMachine):
                 at = (first + beside) * PAGE
                 for offset in (0, 4):
                     guest.access(
-                        _STORE, at + offset, segment, int.from_bytes(text[offset : offset + 4], "little")
+                        STORE, at + offset, segment, int.from_bytes(text[offset : offset + 4], "little")
                     )
                 guest.expected[at : at + len(text)] = text
             for beside in (0, 1):
                 self._execute(guest, first + beside, segment)
 
         for number, difference in zip(numbers, differences, strict=False):
-            self._with(number, lambda guest, difference=difference: act(guest, difference))  # type: ignore[misc]
+            self._with(number, partial(act, difference=difference))
 
-    @rule(number=_guests, page=_pages, segment=st.sampled_from(_SEGMENTS))
+    @rule(number=_guests, page=_pages, segment=st.sampled_from(SEGMENTS))
     def execute(self, number: int, page: int, segment: int) -> None:
         """A page, if there is code at its beginning."""
         self._with(number, lambda guest: self._execute(guest, page, segment))
 
     def _execute(self, guest: Guest, page: int, segment: int) -> None:
         word = int.from_bytes(guest.expected[page * PAGE : page * PAGE + 4], "little")
-        if word >> 16 == 0x240A and guest.expected[page * PAGE + 4 : page * PAGE + 8] == _HYPCALL:
+        if word >> 16 == 0x240A and guest.expected[page * PAGE + 4 : page * PAGE + 8] == HYPCALL:
             guest.run(segment | page * PAGE)
             assert guest.vcpu.state.gpr[10] == word & 0xFFFF
 
