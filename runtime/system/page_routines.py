@@ -44,6 +44,7 @@ class PageRoutines:
         self.migrate_run: Final = self._function(
             "migrate_run", _ADDRESS, _ADDRESS, _ADDRESS, _NUMBER, _NUMBER
         )
+        self.copy_page: Final = self._function("copy_page", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)
         self.copy_run: Final = self._function("copy_run", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)
         self.copy_changed: Final = self._function("copy_changed", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)
         self.exchange_run: Final = self._function("exchange_run", _ADDRESS, _ADDRESS, _NUMBER, _NUMBER)

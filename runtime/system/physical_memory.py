@@ -15,7 +15,7 @@ from runtime.flat_array import words_in_use, zeros
 from runtime.system.machine_memory import MachineMemory
 from runtime.system.page_routines import EntryList
 from translator.state import CpuState
-from translator.system.memory_map import PLACE_SHIFT, Option, PhysicalMap
+from translator.system.memory_map import PLACE_SHIFT, PhysicalMap
 from translator.system.views import MACHINE_CODE, PMAP_WRITABLE
 
 _PHYSICAL_PAGES: Final = 1 << 20
@@ -175,7 +175,7 @@ class PhysicalMemory:
         Ends where an entry is no page; returns how many have been mapped. The owner of the list uses them, too.
         """
         with self.machine.lock:
-            return self._map(frame, entries, first, count, Option(0))
+            return self._map(frame, entries, first, count, writable=False)
 
     def may_store(self, frame: int) -> bool:
         """Whether a physical page may be stored to as it is mapped now."""
@@ -196,9 +196,9 @@ class PhysicalMemory:
 
     def move_mapping(self, frame: int, machine_page: int) -> None:
         """Map a copy of what is mapped now instead of it, as writable; the caller uses the copy, too."""
-        options = Option.WRITABLE if self.may_store(frame) else Option(0)
         with self.machine.lock:
-            self._map(frame, (ctypes.c_uint32 * 1)(machine_page + 1), 0, 1, options)
+            entry = (ctypes.c_uint32 * 1)(machine_page + 1)
+            self._map(frame, entry, 0, 1, writable=self.may_store(frame))
 
     def migrate_run(self, entries: EntryList, node: int) -> int:
         """Move pages of a list to a node as far as they are memory of this virtual machine's only, without code.
@@ -235,11 +235,10 @@ class PhysicalMemory:
         """Give a physical page a copy of the page that it shares with others."""
         machine = self.machine
         with machine.lock:
-            fresh = machine.allocate(self.node, zeroed=False)
+            while not machine.routines.copy_page(machine.map_address, self._map_address, frame, page):
+                machine.make_room()
             machine.page_copied(page)
-            ctypes.memmove(machine.address(fresh), machine.address(page), MACHINE_PAGE_SIZE)
-            self._map(frame, (ctypes.c_uint32 * 1)(fresh + 1), 0, 1, Option.WRITABLE | Option.GIVEN)
-            machine.copied_at[frame] = page + 1
+            machine.settle()  # who gives up the page to make room may have left none but this user of it
         self.copied += 1
 
     def make_writable_for_guest(self, frame: int) -> None:
@@ -303,7 +302,7 @@ class PhysicalMemory:
         contents = ctypes.string_at(self.machine.address(page), MACHINE_PAGE_SIZE)
         same = self.decoded.frozen_page(contents)
         if same is not None and ctypes.string_at(self.machine.address(same), MACHINE_PAGE_SIZE) == contents:
-            self._map(frame, (ctypes.c_uint32 * 1)(same + 1), 0, 1, Option(0))
+            self._map(frame, (ctypes.c_uint32 * 1)(same + 1), 0, 1, writable=False)
             return same
         self.forbid_stores(frame)
         self.decoded.freeze(page, contents, frame)
@@ -324,11 +323,11 @@ class PhysicalMemory:
         machine = self.machine
         machine.routines.unmap_run(machine.map_address, self._map_address, frame, count)
 
-    def _map(self, frame: int, entries: EntryList, first: int, count: int, options: Option) -> int:
+    def _map(self, frame: int, entries: EntryList, first: int, count: int, *, writable: bool) -> int:
         machine = self.machine
         address = ctypes.addressof(entries) + 4 * first
         done = machine.routines.map_run(
-            machine.map_address, self._map_address, frame, address, count, options
+            machine.map_address, self._map_address, frame, address, count, writable
         )
         machine.settle()
         return done

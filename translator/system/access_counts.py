@@ -11,7 +11,7 @@ from typing import Final
 from translator.ir import IrValue
 from translator.system.memory_map import COUNT_SHIFT
 from translator.system.page_routine import PageRoutine
-from translator.system.routine import Routine, argument
+from translator.system.routine import Routine, Variable, argument
 
 _MOST: Final = 0xFF
 _CHUNK_SHIFT: Final = 2
@@ -58,18 +58,18 @@ def _accesses() -> str:
     r = PageRoutine()
     page = argument(r, "page")
     home = page.divide_unsigned(r.get("node_pages"))
-    total = _variable(r, "total", 32)
+    total = r.variable("total")
     with r.repeat(r.get("nodes")) as node, r.when(node.ne(home)):
         at = _count_at(r, node, page)
-        _set(r, total, _value(r, total, 32) + r.load(at, 8).zext(32) + r.load(at + 1, 8).zext(32))
-    r.give(_value(r, total, 32))
+        total.add(r.load(at, 8).zext(32) + r.load(at + 1, 8).zext(32))
+    r.give(total.get())
     return r.function("remote_accesses", "i32", "i64 %map, i32 %page")
 
 
 def _hot_pages() -> str:
     """i32: how many pages have been entered in a list, of those with `trigger` accesses from other nodes or more."""
     r = PageRoutine()
-    found, chunk_counts = _variable(r, "found", 32), _variable(r, "chunk_counts", 64)
+    found, chunk_counts = r.variable("found"), r.variable("chunk_counts", 64)
     with r.repeat(r.get("nodes")) as home:
         first, touched = home * r.get("node_pages"), r.get("untouched", home)
         with r.when(touched.ne(0)):
@@ -77,28 +77,30 @@ def _hot_pages() -> str:
             chunks = (first + touched + (1 << _CHUNK_SHIFT) - 1).shift_right(_CHUNK_SHIFT) - first_chunk
             with r.repeat(chunks) as turn:
                 chunk_page = first_chunk + turn << _CHUNK_SHIFT
-                _set(r, chunk_counts, r.constant(0, 64))
+                chunk_counts.set(r.constant(0, 64))
                 with r.repeat(r.get("nodes")) as node, r.when(node.ne(home)):
                     counts = r.load(_count_at(r, node, chunk_page), 64)
-                    _set(r, chunk_counts, _value(r, chunk_counts, 64) | counts)
-                with r.when(_value(r, chunk_counts, 64).ne(0)):
+                    chunk_counts.set(chunk_counts.get() | counts)
+                with r.when(chunk_counts.get().ne(0)):
                     _enter_hot(r, chunk_page, first, touched, found)
-    r.give(_value(r, found, 32))
+    r.give(found.get())
     return r.function("hot_pages", "i32", "i64 %map, i64 %entries, i32 %most, i32 %trigger")
 
 
-def _enter_hot(r: PageRoutine, chunk_page: IrValue, first: IrValue, touched: IrValue, found: str) -> None:
+def _enter_hot(
+    r: PageRoutine, chunk_page: IrValue, first: IrValue, touched: IrValue, found: Variable
+) -> None:
     """Those of a chunk of pages that are hot, and among the `touched` ones of a node."""
     with r.repeat(1 << _CHUNK_SHIFT) as number:
         page = chunk_page + number
         with r.when((page - first).lt_unsigned(touched)):
-            accesses = r.call("remote_accesses", 32, argument(r, "map", 64), page)
+            accesses = r.call("remote_accesses", 32, r.map, page)
             with r.when(accesses.lt_unsigned(argument(r, "trigger")) ^ 1):
-                so_far = _value(r, found, 32)
+                so_far = found.get()
                 with r.when(so_far.eq(argument(r, "most"))):
                     r.give(so_far)
                 r.store(argument(r, "entries", 64) + (so_far.zext(64) << 2), page + 1)
-                _set(r, found, so_far + 1)
+                found.set(so_far + 1)
 
 
 def _halve() -> str:
@@ -111,17 +113,3 @@ def _halve() -> str:
             r.store(at, word.shift_right(1) & _LOW_BITS)
     r.give(0)
     return r.function("halve_bytes", "i32", "i64 %bytes, i32 %count")
-
-
-def _variable(r: PageRoutine, name: str, width: int) -> str:
-    variable = r.assign(name, f"alloca i{width}")
-    r.emit(f"store i{width} 0, ptr {variable}")
-    return variable
-
-
-def _value(r: PageRoutine, variable: str, width: int) -> IrValue:
-    return r.value("so_far", f"load i{width}, ptr {variable}", width)
-
-
-def _set(r: PageRoutine, variable: str, value: IrValue) -> None:
-    r.emit(f"store {value.typed()}, ptr {variable}")

@@ -13,8 +13,7 @@ def aging_ir() -> str:
     a slot that is filled again has one already.
     """
     r = Routine()
-    emptied = r.assign("emptied", "alloca i32")
-    r.emit(f"store i32 0, ptr {emptied}")
+    emptied = r.variable("emptied")
     used = r.read("back_map_used")
     with r.when(used.eq(1)):
         r.give(0)
@@ -27,9 +26,9 @@ def aging_ir() -> str:
         slot_at = r.read("slots_base") + (slot.zext(64) << 3)
         with r.when(r.load(slot_at, 64).ne(0)):
             empty_slot(r, slot, tables_of(r))
-            count = r.value("so_far", f"load i32, ptr {emptied}", 32) + 1
-            r.emit(f"store {count.typed()}, ptr {emptied}")
+            count = emptied.get() + 1
+            emptied.set(count)
             with r.when(count.eq(argument(r, "most"))):
                 r.give(count)
-    r.give(r.value("so_far", f"load i32, ptr {emptied}", 32))
+    r.give(emptied.get())
     return r.function("age_tables", "i32", ", i32 %records, i32 %most")

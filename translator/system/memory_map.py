@@ -18,7 +18,6 @@ page + 1, or 0 for none.
 from __future__ import annotations
 
 import ctypes
-from enum import IntFlag
 from typing import Final
 
 NODES_MAX: Final = 16
@@ -88,12 +87,3 @@ class PhysicalMap(ctypes.Structure):
         ("mapped", ctypes.c_uint32),  # physical pages that have a machine page
         ("unused", ctypes.c_uint32),
     ]
-
-
-class Option(IntFlag):
-    """How `map_run` maps."""
-
-    WRITABLE = 1
-    """The pages have no other users: the virtual machine may store to them."""
-    GIVEN = 2
-    """The caller's use of the pages goes over to the mapping."""

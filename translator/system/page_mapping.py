@@ -12,7 +12,7 @@ from translator.ir import UNLIKELY_METADATA, IrValue
 from translator.system.access_counts import access_counts_ir
 from translator.system.heat import heat_ir
 from translator.system.host_call import HostCall, host_call
-from translator.system.memory_map import LARGE_PAGE_SIZE, PLACE_SHIFT, Option
+from translator.system.memory_map import LARGE_PAGE_SIZE, PLACE_SHIFT
 from translator.system.page_routine import VECTOR, VECTOR_SIZE, PageRoutine
 from translator.system.routine import argument
 from translator.system.shared_pages import shared_pages_ir
@@ -178,7 +178,7 @@ def _release_run() -> str:
     i32: how many are free now.
     """
     r = PageRoutine()
-    r.begin_count()
+    freed = r.variable("freed")
     with r.repeat(argument(r, "count")) as turn:
         at = argument(r, "entries", 64) + (turn.zext(64) << 2)
         entry = r.load(at, 32)
@@ -187,8 +187,8 @@ def _release_run() -> str:
             with r.when(is_sole | argument(r, "only_unused").eq(0)):
                 r.store(at, r.constant(0, 32))
                 more = r.call("release", 32, r.map, entry - 1)
-                r.count_up(more)
-    r.give(r.counted())
+                freed.add(more)
+    r.give(freed.get())
     return r.function("release_run", "i32", "i64 %map, i64 %entries, i32 %count, i32 %only_unused")
 
 
@@ -211,14 +211,12 @@ def _touch_run() -> str:
 
 
 def _map_run() -> str:
-    """Map the pages of a list at a run of physical pages, whatever was mapped there, as `options` say.
+    """Map the pages of a list at a run of physical pages, whatever was mapped there.
 
     i32: how many of them, before one that is none. The caller uses every page, too, so that none is free in between.
     """
     r = PageRoutine()
-    options = argument(r, "options")
-    flags = (options & Option.WRITABLE).ne(0).select(r.constant(PMAP_WRITABLE, 64), r.constant(0, 64))
-    more = (options & Option.GIVEN).eq(0).zext(32)
+    flags = argument(r, "writable").ne(0).select(r.constant(PMAP_WRITABLE, 64), r.constant(0, 64))
     with r.repeat(argument(r, "count")) as turn:
         frame = argument(r, "frame") + turn
         entry = r.load(argument(r, "entries", 64) + (turn.zext(64) << 2), 32)
@@ -229,10 +227,10 @@ def _map_run() -> str:
         word = r.load(r.word_at(frame), 64)
         with r.when(word.ne(0)):
             r.leave(frame, r.machine_page(word))
-        r.store(users_at, r.load(users_at, 32) + more)
+        r.store(users_at, r.load(users_at, 32) + 1)
         r.enter(frame, page, flags)
     r.give(argument(r, "count"))
-    parameters = "i64 %map, i64 %vm, i32 %frame, i64 %entries, i32 %count, i32 %options"
+    parameters = "i64 %map, i64 %vm, i32 %frame, i64 %entries, i32 %count, i32 %writable"
     return r.function("map_run", "i32", parameters)
 
 

@@ -108,16 +108,3 @@ class PageRoutine(Routine):
             pointers = [self.pointer(address + offset) for address in (source, target)]
             loaded = self.assign("loaded", f"load {VECTOR}, ptr {pointers[0]}, align {VECTOR_SIZE}")
             self.emit(f"store {VECTOR} {loaded}, ptr {pointers[1]}, align {VECTOR_SIZE}")
-
-    def begin_count(self) -> None:
-        """Outside of loops: from now on, `count_up` counts."""
-        self.emit("%counted = alloca i32")
-        self.emit("store i32 0, ptr %counted")
-
-    def count_up(self, amount: IrValue) -> None:
-        """By so much, 32 bits."""
-        self.emit(f"store {(self.counted() + amount).typed()}, ptr %counted")
-
-    def counted(self) -> IrValue:
-        """What has been counted so far."""
-        return self.value("so_far", "load i32, ptr %counted", 32)

@@ -21,6 +21,28 @@ _ELEMENT_WIDTH: Final[dict[str, int]] = {
 }
 
 
+class Variable:
+    """A variable of a routine that loops may change; 0 at first."""
+
+    def __init__(self, routine: Routine, name: str, width: int) -> None:
+        self._routine: Final = routine
+        self._width: Final = width
+        self._pointer: Final = routine.assign(name, f"alloca i{width}")
+        self.set(routine.constant(0, width))
+
+    def get(self) -> IrValue:
+        """What it is now."""
+        return self._routine.value("so_far", f"load i{self._width}, ptr {self._pointer}", self._width)
+
+    def set(self, value: IrValue) -> None:
+        """From now on."""
+        self._routine.emit(f"store {value.typed()}, ptr {self._pointer}")
+
+    def add(self, amount: IrValue | int) -> None:
+        """Count up."""
+        self.set(self.get() + amount)
+
+
 class Routine(FunctionBuilder):
     """The body of one routine. `%state` is a parameter of every one."""
 
@@ -58,6 +80,10 @@ class Routine(FunctionBuilder):
     def field_address(self, field: str) -> IrValue:
         """The host address of a field."""
         return self.integer(field_pointer(self, field))
+
+    def variable(self, name: str, width: int = 32) -> Variable:
+        """A new one; outside of loops."""
+        return Variable(self, name, width)
 
     def integer(self, pointer: str) -> IrValue:
         """A pointer as a number."""

@@ -26,13 +26,13 @@ def _is_shared(r: PageRoutine, word: IrValue, page: IrValue) -> IrValue:
 def _count_shared() -> str:
     """i32: how many of a run of physical pages have a machine page with other users, too."""
     r = PageRoutine()
-    r.begin_count()
+    counted = r.variable("counted")
     with r.repeat(argument(r, "count")) as turn:
         word = r.load(r.word_at(argument(r, "frame") + turn), 64)
         with r.when(word.ne(0)):
             users = r.load(r.of_page("users", r.machine_page(word)), 32)
-            r.count_up(r.constant(1, 32).lt_unsigned(users).zext(32))
-    r.give(r.counted())
+            counted.add(r.constant(1, 32).lt_unsigned(users).zext(32))
+    r.give(counted.get())
     return r.function("count_shared", "i32", "i64 %map, i64 %vm, i32 %frame, i32 %count")
 
 
@@ -76,7 +76,7 @@ def _copy_changed() -> str:
     to the same page there; i32: how many. Not where the page is what that has become at last.
     """
     r = PageRoutine()
-    r.begin_count()
+    copied = r.variable("copied")
     with r.repeat(argument(r, "count")) as turn:
         frame = argument(r, "frame") + turn
         shared, word = r.load(r.of_frame("copied_at", frame), 32), r.load(r.word_at(frame), 64)
@@ -85,8 +85,8 @@ def _copy_changed() -> str:
             is_frozen = r.load(r.of_frame("frozen_at", frame), 32).eq(page + 1)
             with r.when(_is_shared(r, word, page) & shared.eq(page + 1) & (is_frozen ^ 1)):
                 more = r.call("copy_page", 32, r.map, r.vm, frame, page).ne(0).zext(32)
-                r.count_up(more)
-    r.give(r.counted())
+                copied.add(more)
+    r.give(copied.get())
     return r.function("copy_changed", "i32", "i64 %map, i64 %vm, i32 %frame, i32 %count")
 
 
